@@ -1,0 +1,50 @@
+// The portable engine: interprets guest instructions one by one, with exact flags and precise traps, on any
+// host. It knows memory and registers only; system calls, limits and input and output are its caller's.
+//
+// Executable pages are fixed at load, so decoded basic blocks are kept for the interpreter's life.
+// Not thread-safe.
+#ifndef VXENGINE_MACHINE_INTERPRETER_H_
+#define VXENGINE_MACHINE_INTERPRETER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "vxengine/machine/memory.h"
+#include "vxengine/machine/outcome.h"
+
+namespace vx {
+
+class Interpreter {
+ public:
+  enum class Stop : uint8_t {
+    kBudget,      // `budget` is used up
+    kSystemCall,  // a SYSCALL instruction completed: EIP is behind it, EAX holds the call's number
+    kTrap,        // trap() tells; EIP is the faulting instruction's, all else as before it
+  };
+
+  // Both outlive the interpreter.
+  Interpreter(Memory* memory, Registers* registers, Profile profile);
+  ~Interpreter();
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
+
+  // Runs until something stops it or exactly `budget` more units are counted: one for each completed
+  // instruction, and one for each iteration of a REP instruction, inside which the budget can end too (EIP
+  // then is still the REP instruction's and the registers tell how far it came; running on continues it).
+  // The registers are exact at every stop.
+  Stop Run(uint64_t budget);
+
+  // Units counted since construction.
+  uint64_t instructions() const;
+
+  // REQUIRES: the last Run stopped with kTrap.
+  const Trap& trap() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vx
+
+#endif  // VXENGINE_MACHINE_INTERPRETER_H_
