@@ -1,0 +1,220 @@
+// The archive: objects, by namespace, name and version, each kept with the decoder that reproduces
+// it.
+//
+//   std::unique_ptr<vxa::Archive> archive = *vxa::Archive::Open({.directory = "data", .decoder =
+//   service}); std::unique_ptr<vxa::Upload> upload = *archive->Put({.name = "letters/1.txt"}, {});
+//   upload->Append(bytes);
+//   vxa::PutResult result = *upload->Finish(size, digest);  // proved and on disk
+//
+// An Archive may be used from any number of threads at once; an Upload by one at a time. How it
+// lies on disk is told in pack.h and its neighbours; errors in errors.h.
+#ifndef ARCHIVE_ARCHIVE_H_
+#define ARCHIVE_ARCHIVE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "archive/digest.h"
+#include "vxengine/decode_service.h"
+
+namespace vxa {
+
+// What a caller's deadline and hang-up mean for the work done for it; both stop decoders.
+struct CallContext {
+  absl::Time deadline = absl::InfiniteFuture();
+  std::function<bool()>
+      cancelled;  // may be empty; asked every now and then, from the calling thread
+};
+
+// A file's attributes where it came from. Kept as given.
+struct SourceInfo {
+  std::string path;  // any bytes
+  std::optional<absl::Time> modified;
+  uint32_t mode = 0;
+};
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;  // sorted by key, keys unique
+
+struct PutSpec {
+  std::string ns = "default";
+  std::string name;
+  std::string codec = "auto";  // or "store", "deflate"
+  std::string media_type;      // empty: from what is recognised
+  Metadata metadata;           // 64 KiB in all
+  bool if_absent = false;
+  std::optional<uint64_t> if_version;
+  std::string request_id;  // up to 128 bytes
+  SourceInfo source;
+};
+
+// What went through one decoder, and what that took.
+struct DecodeCost {
+  Digest decoder;
+  std::string decoder_name;
+  uint64_t decodes = 0;
+  uint64_t encoded_bytes = 0;
+  uint64_t decoded_bytes = 0;
+  uint64_t instructions = 0;
+  uint64_t peak_memory = 0;  // bytes, of the largest run
+  absl::Duration time;
+};
+
+struct DecoderUse {
+  Digest decoder;
+  std::string name;   // empty if this program doesn't know it
+  uint64_t size = 0;  // bytes of the ELF image
+};
+
+struct View {
+  enum class Status { kVerified = 1, kFailed = 2, kOverLimit = 3 };
+  std::string name;
+  Status status = Status::kFailed;
+  std::string media_type;
+  std::string extension;
+  uint64_t size = 0;
+  Digest digest;
+  Digest decoder;
+  std::vector<std::string> arguments;
+  DecodeCost cost;
+  std::string failure;
+};
+
+struct ObjectInfo {
+  std::string ns;
+  std::string name;
+  uint64_t version = 0;
+  bool delete_marker = false;
+  uint64_t size = 0;
+  Digest digest;
+  std::string media_type;
+  absl::Time created;
+  std::string codec;  // "mixed" where chunks differ
+  uint64_t stored_size = 0;
+  uint64_t chunks = 0;
+  std::vector<DecoderUse> decoders;
+  std::vector<View> views;
+  Metadata metadata;
+  SourceInfo source;
+};
+
+struct PutResult {
+  ObjectInfo object;
+  bool unchanged = false;
+  std::vector<DecodeCost> proof;
+};
+
+// An object on its way in. Destroying one that isn't finished gives it up: it never shows.
+class Upload {
+ public:
+  virtual ~Upload() = default;
+
+  // The next bytes of the original. Blocks while other uploads use up the ingest budget or the disk
+  // is slow. After an error the upload is over.
+  virtual absl::Status Append(std::string_view bytes) = 0;
+
+  // Bytes of the original that are in the archive's files by now (not yet durable).
+  virtual uint64_t persisted() const = 0;
+
+  // Proves, commits and syncs. CHECKSUM_MISMATCH if what came differs from what the sender says it
+  // sent. REQUIRES: called at most once.
+  virtual absl::StatusOr<PutResult> Finish(uint64_t size, const Digest& digest) = 0;
+};
+
+enum class Form { kOriginal, kStored, kView };
+
+struct ReadSpec {
+  std::string ns = "default";
+  std::string name;
+  uint64_t version = 0;  // 0: the latest visible
+  std::optional<uint64_t> if_version;
+  Form form = Form::kOriginal;
+  std::string view;  // empty: the first
+  uint64_t offset = 0;
+  uint64_t limit = UINT64_MAX;  // bytes
+};
+
+struct ReadHeader {
+  ObjectInfo object;
+  uint64_t size = 0;  // of the whole form
+  Digest digest;      // of the whole form
+  std::string media_type;
+  std::string extension;
+};
+
+// Where a read's bytes go. Called on the reading thread; blocking throttles the decoders. An error
+// ends the read with that status.
+class ReadSink {
+ public:
+  virtual ~ReadSink() = default;
+  virtual absl::Status Begin(const ReadHeader& header) = 0;  // once, first
+  virtual absl::Status Append(std::string_view bytes) = 0;
+};
+
+struct ReadResult {
+  bool verified = false;  // all bytes given were checked against a digest kept at the put
+  std::vector<DecodeCost> cost;
+};
+
+struct ListSpec {
+  std::string ns = "default";
+  std::string prefix;
+  std::string delimiter;
+  uint32_t page_size = 1000;
+  std::string page_token;
+  bool versions = false;
+};
+
+struct ListResult {
+  std::vector<ObjectInfo> objects;
+  std::vector<std::string> prefixes;
+  std::string next_page_token;  // empty: that was all
+};
+
+struct DeleteSpec {
+  std::string ns = "default";
+  std::string name;
+  uint64_t version = 0;  // 0: hide the name
+  std::optional<uint64_t> if_version;
+  std::string request_id;
+};
+
+struct ArchiveOptions {
+  std::string directory;                   // made if it isn't there
+  vx::DecodeService* decoder = nullptr;    // outlives the archive
+  uint64_t pack_size = uint64_t{1} << 30;  // bytes after which a pack is sealed
+  uint64_t ingest_budget = uint64_t{64}
+                           << 20;  // bytes that all uploads together may hold in memory
+  int concurrent_decodes = 4;      // decoders running at once; further ones wait
+  vx::Limits view_limits = {.output = uint64_t{64} << 30};
+};
+
+class Archive {
+ public:
+  // Opens or makes an archive and brings its index up to date with its packs. FAILED_PRECONDITION
+  // if another process has it open, or it is of a version that this program doesn't know.
+  static absl::StatusOr<std::unique_ptr<Archive>> Open(ArchiveOptions options);
+  virtual ~Archive() = default;  // REQUIRES: no upload and no call is left
+
+  virtual absl::StatusOr<std::unique_ptr<Upload>> Put(PutSpec spec, CallContext context) = 0;
+  virtual absl::StatusOr<ReadResult> Read(const ReadSpec& spec, ReadSink& sink,
+                                          const CallContext& context) = 0;
+  virtual absl::StatusOr<ObjectInfo> Stat(const std::string& ns, const std::string& name,
+                                          uint64_t version) = 0;
+  virtual absl::StatusOr<ListResult> List(const ListSpec& spec) = 0;
+
+  // The version of the delete marker made, or of what was removed.
+  virtual absl::StatusOr<uint64_t> Delete(const DeleteSpec& spec) = 0;
+};
+
+}  // namespace vxa
+
+#endif  // ARCHIVE_ARCHIVE_H_
