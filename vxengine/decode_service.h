@@ -1,8 +1,10 @@
-// Decoding in a process of its own: what the archive asks whenever bytes have to go through a decoder.
+// Decoding in a process of its own: what the archive asks whenever bytes have to go through a
+// decoder.
 //
-// Each decode runs in a `vxworker` process that has been locked down before it sees the first hostile byte:
-// encoded bytes come in through one pipe, decoded bytes leave through another, and nothing else is open. It
-// is killed (by pidfd) when the caller cancels, the deadline passes, or the output grows past its limit.
+// Each decode runs in a `vxworker` process that has been locked down before it sees the first
+// hostile byte: encoded bytes come in through one pipe, decoded bytes leave through another, and
+// nothing else is open. It is killed (by pidfd) when the caller cancels, the deadline passes, or
+// the output grows past its limit.
 #ifndef VXENGINE_DECODE_SERVICE_H_
 #define VXENGINE_DECODE_SERVICE_H_
 
@@ -23,7 +25,8 @@ namespace vx {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  // The next bytes, valid until the next call; empty at the end. An error ends the decode with that status.
+  // The next bytes, valid until the next call; empty at the end. An error ends the decode with that
+  // status.
   virtual absl::StatusOr<std::string_view> Next() = 0;
 };
 
@@ -41,14 +44,17 @@ struct DecodeRequest {
   Profile profile = Profile::kVx2026;
   Limits limits;
   absl::Time deadline = absl::InfiniteFuture();  // DEADLINE_EXCEEDED after it
-  std::function<bool()> cancelled;  // may be empty; asked every 20 ms or so, CANCELLED once it says true
+  // May be empty; asked every 20 ms or so, CANCELLED once it says true.
+  std::function<bool()> cancelled;
 };
 
-// How a decode went. Whatever the outcome, the caller decides by length and digest what the bytes are worth.
+// How a decode went. Whatever the outcome, the caller decides by length and digest what the bytes
+// are worth.
 struct DecodeResult {
   Outcome outcome;
   std::string description;  // Describe(outcome, program): names the trap, limit or exit status
-  std::string diagnostics;  // what the guest wrote to descriptor 2, at most VX_DIAGNOSTICS_KEPT bytes
+  std::string
+      diagnostics;  // what the guest wrote to descriptor 2, VX_DIAGNOSTICS_KEPT bytes at most
   absl::Duration wall_time;
 };
 
@@ -56,20 +62,24 @@ class DecodeService {
  public:
   virtual ~DecodeService() = default;
 
-  // Runs one decode. OK with a DecodeResult whenever the guest ran to an end of its own, good or bad (exit,
-  // trap, limit). Else: the source's or sink's error; INVALID_ARGUMENT for an image that is refused;
-  // CANCELLED; DEADLINE_EXCEEDED; INTERNAL if the worker itself died (the signal is named); UNAVAILABLE if it
-  // could not be started. By the time it returns the worker is gone. Thread-safe.
+  // Runs one decode. OK with a DecodeResult whenever the guest ran to an end of its own, good or
+  // bad (exit, trap, limit). Else: the source's or sink's error; INVALID_ARGUMENT for an image that
+  // is refused; RESOURCE_EXHAUSTED if it doesn't fit into its memory limit, or the host has too
+  // little memory for it; CANCELLED; DEADLINE_EXCEEDED; INTERNAL if the worker itself died (the
+  // signal is named) or didn't keep to the rules; UNAVAILABLE if it could not be started or locked
+  // down. By the time it returns the worker is gone. Thread-safe.
   virtual absl::StatusOr<DecodeResult> Decode(const DecodeRequest& request, ByteSource& source,
                                               ByteSink& sink) = 0;
 };
 
-// Runs each decode in a fresh process of the `vxworker` binary at `worker_path`. NOT_FOUND if it isn't there
-// or can't be executed.
+// Runs each decode in a fresh process of the `vxworker` binary at `worker_path`. NOT_FOUND if it
+// isn't there or can't be executed. Workers die with the calling process, however it ends.
+// REQUIRES: SIGCHLD isn't ignored, nobody waits for children at large, and no Decode is running
+// when the service is destroyed.
 absl::StatusOr<std::unique_ptr<DecodeService>> NewWorkerDecodeService(std::string worker_path);
 
-// The path of the vxworker that belongs to the running program: beside it, in ../vxengine beside its folder
-// (Bazel's layout), or in the runfiles of a test. NOT_FOUND names the places tried.
+// The path of the vxworker that belongs to the running program: beside it, in ../vxengine beside
+// its folder (Bazel's layout), or in the runfiles of a test. NOT_FOUND names the places tried.
 absl::StatusOr<std::string> FindWorker();
 
 }  // namespace vx

@@ -1,8 +1,9 @@
-// vxengine's public interface: runs 32-bit x86 guest programs that can read their input, write their output
-// and exit, and nothing more. The guest's side is told in vxengine/abi.h.
+// vxengine's public interface: runs 32-bit x86 guest programs that can read their input, write
+// their output and exit, and nothing more. The guest's side is told in vxengine/abi.h.
 //
 //   absl::StatusOr<std::shared_ptr<const vx::Program>> program = vx::Program::Load(elf_bytes);
-//   absl::StatusOr<std::unique_ptr<vx::Sandbox>> sandbox = vx::Sandbox::Create(*program, {.arguments = {"raw"}});
+//   absl::StatusOr<std::unique_ptr<vx::Sandbox>> sandbox =
+//       vx::Sandbox::Create(*program, {.arguments = {"raw"}});
 //   vx::Outcome outcome = (*sandbox)->Run(io);
 #ifndef VXENGINE_VX_H_
 #define VXENGINE_VX_H_
@@ -22,11 +23,12 @@
 
 namespace vx {
 
-// A guest program, checked and ready to run. Immutable: any number of sandboxes on any threads share one.
+// A guest program, checked and ready to run. Immutable: any number of sandboxes on any threads
+// share one.
 class Program {
  public:
-  // Loads an ELF image as vxengine/abi.h wants it. INVALID_ARGUMENT names the field that is wrong and its
-  // value. The bytes are copied.
+  // Loads an ELF image as vxengine/abi.h wants it. INVALID_ARGUMENT names the field that is wrong
+  // and its value. The bytes are copied.
   static absl::StatusOr<std::shared_ptr<const Program>> Load(std::string_view elf);
 
   ~Program();
@@ -36,8 +38,8 @@ class Program {
   // SHA-256 of the ELF bytes: the program's name.
   const std::array<uint8_t, 32>& sha256() const;
 
-  // "inflate_fast+0x1f2" for an address in a function that the image's symbol table names, else "". The
-  // table is the image's own claim: for people to read, never to be trusted.
+  // "inflate_fast+0x1f2" for an address in a function that the image's symbol table names, else "".
+  // The table is the image's own claim: for people to read, never to be trusted.
   std::string Symbolize(uint32_t address) const;
 
   struct Rep;
@@ -50,25 +52,28 @@ class Program {
 
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 
-// What a run may use at most. `memory` and `stack` are part of what a decode is a function of: the guest
-// sees them. The others end the run and are never seen by the guest.
+// What a run may use at most. `memory` and `stack` are part of what a decode is a function of: the
+// guest sees them. The others end the run and are never seen by the guest.
 struct Limits {
-  uint64_t memory = uint64_t{1} << 30;  // bytes of segments, stack and heap together, in whole pages
-  uint32_t stack = VX_STACK_SIZE;       // bytes; less where the image leaves less
-  uint64_t instructions = kUnlimited;   // as Counters::instructions counts
-  uint64_t output = kUnlimited;         // bytes to descriptor 1; a write that would pass it moves nothing
-  std::chrono::nanoseconds cpu_time = std::chrono::nanoseconds::max();  // of the thread that runs it
+  uint64_t memory =
+      uint64_t{1} << 30;               // bytes of segments, stack and heap together, in whole pages
+  uint32_t stack = VX_STACK_SIZE;      // bytes; less where the image leaves less
+  uint64_t instructions = kUnlimited;  // as Counters::instructions counts
+  uint64_t output = kUnlimited;  // bytes to descriptor 1; a write that would pass it moves nothing
+  // Of the thread that runs the guest.
+  std::chrono::nanoseconds cpu_time = std::chrono::nanoseconds::max();
 };
 
 enum class Engine : uint8_t { kInterpreter };
 
-// The host's side of a guest's descriptors. Called on the thread that runs the guest, one call at a time;
-// blocking blocks the guest.
+// The host's side of a guest's descriptors. Called on the thread that runs the guest, one call at a
+// time; blocking blocks the guest.
 class Io {
  public:
   virtual ~Io() = default;
 
-  // Reads up to buffer.size() > 0 bytes of input; the count, 0 at its end only. An error ends the run.
+  // Reads up to buffer.size() > 0 bytes of input; the count, 0 at its end only. An error ends the
+  // run.
   virtual absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) = 0;
 
   // Takes all of `bytes`, written to VX_FD_OUTPUT or VX_FD_DIAGNOSTICS (of the latter at most
@@ -80,14 +85,15 @@ struct Options {
   Limits limits;
   Profile profile = Profile::kVx2026;
   Engine engine = Engine::kInterpreter;
-  std::vector<std::string> arguments;  // argv[1] and on; INVALID_ARGUMENT for a NUL inside or too many bytes
+  // argv[1] and on; INVALID_ARGUMENT for a NUL inside or too many bytes.
+  std::vector<std::string> arguments;
 };
 
 // One run of a program. Run from one thread; Interrupt from any.
 class Sandbox {
  public:
-  // INVALID_ARGUMENT for arguments that can't be passed, RESOURCE_EXHAUSTED if the image and its stack alone
-  // pass the memory limit.
+  // INVALID_ARGUMENT for arguments that can't be passed, RESOURCE_EXHAUSTED if the image and its
+  // stack alone pass the memory limit.
   static absl::StatusOr<std::unique_ptr<Sandbox>> Create(std::shared_ptr<const Program> program,
                                                          Options options = {});
   ~Sandbox();
@@ -97,8 +103,8 @@ class Sandbox {
   // Runs the guest to its end. REQUIRES: called once.
   Outcome Run(Io& io);
 
-  // Ends the run soon (within milliseconds of guest code; a blocked Io call is the caller's to unblock), or
-  // keeps one from starting. Safe from any thread while the sandbox lives.
+  // Ends the run soon (within milliseconds of guest code; a blocked Io call is the caller's to
+  // unblock), or keeps one from starting. Safe from any thread while the sandbox lives.
   void Interrupt();
 
  private:
@@ -121,7 +127,14 @@ absl::StatusOr<Engine> ParseEngine(std::string_view name);
 // "trap: page fault reading 0x00000000 at eip 0x08048a12 (inflate_fast+0x1f2)".
 std::string Describe(const Outcome& outcome, const Program& program);
 
-// All of an Outcome as one JSON object on one line.
+// All of an Outcome as one JSON object on one line:
+//   "end": "exited", "trapped", "limited", "interrupted" or "host failed";
+//   then "exit_status" (a number); or "cause" and, for a page fault, "access" ("read", "write",
+//   "fetch") and "address"; or "limit"; or "host_error"; nothing for "interrupted"; "registers":
+//   "eax" to "edi", "eip", "eflags", "mxcsr", "x87": {"control", "status", "tag", "r": R0 to R7 as
+//   sign and exponent, then significand}, "xmm": XMM0 to XMM7;
+//   "counters": "instructions", "bytes_in", "bytes_out", "peak_memory" (numbers).
+// Addresses and registers are strings of hexadecimal digits, all of them, after "0x".
 std::string ToJson(const Outcome& outcome);
 
 }  // namespace vx

@@ -1,5 +1,6 @@
-// The portable engine: interprets guest instructions one by one, with exact flags and precise traps, on any
-// host. It knows memory and registers only; system calls, limits and input and output are its caller's.
+// The portable engine: interprets guest instructions one by one, with exact flags and precise
+// traps, on any host. It knows memory and registers only; system calls, limits and input and output
+// are its caller's.
 //
 // Executable pages are fixed at load, so decoded basic blocks are kept for the interpreter's life.
 // Not thread-safe.
@@ -28,10 +29,11 @@ class Interpreter {
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
-  // Runs until something stops it or exactly `budget` more units are counted: one for each completed
-  // instruction, and one for each iteration of a REP instruction, inside which the budget can end too (EIP
-  // then is still the REP instruction's and the registers tell how far it came; running on continues it).
-  // The registers are exact at every stop.
+  // Runs until something stops it or exactly `budget` more units are counted: one for each
+  // completed instruction, and one for each iteration of a REP instruction, inside which the budget
+  // can end too (EIP then is still the REP instruction's and the registers tell how far it came;
+  // running on continues it. Only after an iteration that ends a REPE or REPNE it is behind it; its
+  // own unit is then the next to count). The registers are exact at every stop.
   Stop Run(uint64_t budget);
 
   // Units counted since construction.

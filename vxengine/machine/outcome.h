@@ -12,7 +12,8 @@
 
 namespace vx {
 
-// The set of instructions that a guest may use. The numbers are stored in archives: never reuse one.
+// The set of instructions that a guest may use. The numbers are stored in archives: never reuse
+// one.
 enum class Profile : uint8_t {
   kVx2026 = 1,     // i686 integer, x87, SSE and SSE2
   kVx2026Int = 2,  // integer only: x87 and SSE trap #UD
@@ -35,7 +36,8 @@ enum Eflag : uint32_t {
 };
 inline constexpr uint32_t kStatusFlags = kCf | kPf | kAf | kZf | kSf | kOf;
 
-// An XMM register as two 64-bit lanes: lane 0 holds bytes 0-7, byte 0 in its lowest bits, on any host.
+// An XMM register as two 64-bit lanes: lane 0 holds bytes 0-7, byte 0 in its lowest bits, on any
+// host.
 struct Xmm {
   std::array<uint64_t, 2> lane{};
   bool operator==(const Xmm&) const = default;
@@ -48,7 +50,8 @@ struct X87Register {
   bool operator==(const X87Register&) const = default;
 };
 
-// x87 state: R0-R7 by physical number (not rotated by TOP), control, status and full 16-bit tag word.
+// x87 state: R0-R7 by physical number (not rotated by TOP), control, status and full 16-bit tag
+// word.
 struct X87State {
   std::array<X87Register, 8> reg{};
   uint16_t control = VX_INITIAL_FCW;
@@ -95,7 +98,8 @@ struct Counters {
   uint64_t instructions = 0;  // completed; a REP instruction counts 1 + its iterations
   uint64_t bytes_in = 0;      // read from descriptor 0
   uint64_t bytes_out = 0;     // written to descriptor 1
-  uint64_t peak_memory = 0;   // bytes: the most that segments, stack and heap came to, in whole pages
+  uint64_t peak_memory =
+      0;  // bytes: the most that segments, stack and heap came to, in whole pages
   bool operator==(const Counters&) const = default;
 };
 

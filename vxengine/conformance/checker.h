@@ -1,0 +1,35 @@
+// Runs cases on this machine's CPU and on an engine, and tells where they disagree.
+#ifndef VXENGINE_CONFORMANCE_CHECKER_H_
+#define VXENGINE_CONFORMANCE_CHECKER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "vxengine/conformance/case.h"
+#include "vxengine/vx.h"
+
+namespace vx::conformance {
+
+// What the command line says.
+struct Settings {
+  Engine engine = Engine::kInterpreter;
+  uint64_t seed = 1;
+  uint32_t cases = 200;        // per form
+  uint32_t sequences = 60000;  // random ones, over all shards
+};
+Settings& TheSettings();
+
+// The cases on which the engine does not do what the CPU does, corrected by deviations.h.
+std::vector<size_t> Disagreements(std::span<const Case> cases);
+
+// Fails the running test for such cases, with a description of the first few.
+void ExpectAgreement(std::span<const Case> cases);
+
+// The same for results that are known without the CPU: `expected` beside each case. Those without
+// data say nothing about memory.
+void ExpectResults(std::span<const Case> cases, std::span<const Result> expected);
+
+}  // namespace vx::conformance
+
+#endif  // VXENGINE_CONFORMANCE_CHECKER_H_

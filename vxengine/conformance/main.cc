@@ -1,0 +1,41 @@
+// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --seed=N, --cases=N (per
+// form),
+// --sequences=N.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "vxengine/conformance/checker.h"
+
+namespace vx::conformance {
+namespace {
+
+bool ParseFlag(absl::string_view flag, Settings* settings) {
+  if (absl::ConsumePrefix(&flag, "--engine=")) {
+    const absl::StatusOr<Engine> engine = ParseEngine(std::string(flag));
+    if (engine.ok()) settings->engine = *engine;
+    return engine.ok();
+  }
+  if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);
+  if (absl::ConsumePrefix(&flag, "--cases=")) return absl::SimpleAtoi(flag, &settings->cases);
+  if (absl::ConsumePrefix(&flag, "--sequences="))
+    return absl::SimpleAtoi(flag, &settings->sequences);
+  return false;
+}
+
+}  // namespace
+}  // namespace vx::conformance
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  for (int i = 1; i < argc; ++i) {
+    if (vx::conformance::ParseFlag(argv[i], &vx::conformance::TheSettings())) continue;
+    std::fprintf(stderr, "%s: unknown flag or bad value\n", argv[i]);
+    return 2;
+  }
+  return RUN_ALL_TESTS();
+}

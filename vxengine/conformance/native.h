@@ -1,0 +1,45 @@
+// This machine's CPU as an engine: a child process that runs cases in 32-bit mode
+// (native_oracle.c).
+#ifndef VXENGINE_CONFORMANCE_NATIVE_H_
+#define VXENGINE_CONFORMANCE_NATIVE_H_
+
+#include <sys/types.h>
+
+#include <span>
+#include <vector>
+
+#include "vxengine/conformance/case.h"
+
+namespace vx::conformance {
+
+// Not thread-safe.
+class Native {
+ public:
+  // Starts the child. Ends the process with a message where the host can't run 32-bit code: tests
+  // that have no oracle must not pass.
+  Native();
+  ~Native();
+  Native(const Native&) = delete;
+  Native& operator=(const Native&) = delete;
+
+  // REQUIRES: every case has its place (code_address and state.eip as the oracle wants them, `code`
+  // as PlacedCode gave it), at most ORACLE_BATCH of them.
+  std::vector<Result> Run(std::span<const Case> cases);
+
+ private:
+  [[noreturn]] void Die(const char* what);
+
+  pid_t child_ = -1;
+  int to_child_ = -1, from_child_ = -1;
+};
+
+// The shared one.
+Native& ThisCpu();
+
+// True if the CPU is one that the ABI's choices of undefined results were measured on (AMD family
+// 26).
+bool IsReferenceCpu();
+
+}  // namespace vx::conformance
+
+#endif  // VXENGINE_CONFORMANCE_NATIVE_H_

@@ -1,0 +1,605 @@
+#include "vxengine/decode_service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// glibc 2.36 forgot to say so itself.
+extern "C" {
+#include <sys/pidfd.h>
+}
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "vxengine/testing/elf_builder.h"
+#include "vxengine/testing/guest_code.h"
+
+namespace vx {
+namespace {
+
+using testing::Bytes;
+using testing::CodeElf;
+using testing::Copy;
+using ::testing::EndsWith;
+using testing::Exit;
+using testing::Forever;
+using ::testing::HasSubstr;
+using testing::Imm32;
+using testing::kCodeAddress;
+using testing::kDataAddress;
+using testing::kDataSize;
+using testing::Mov;
+using ::testing::StartsWith;
+using testing::Syscall;
+using testing::Write;
+
+class StringSource final : public ByteSource {
+ public:
+  explicit StringSource(std::string bytes, size_t piece = 1000)
+      : bytes_(std::move(bytes)), piece_(piece) {}
+  absl::StatusOr<std::string_view> Next() override {
+    const std::string_view next = std::string_view(bytes_).substr(at_, piece_);
+    at_ += next.size();
+    return next;
+  }
+
+ private:
+  const std::string bytes_;
+  const size_t piece_;
+  size_t at_ = 0;
+};
+
+// `size` zero bytes.
+class ZeroSource final : public ByteSource {
+ public:
+  explicit ZeroSource(uint64_t size = UINT64_MAX) : left_(size) {}
+  absl::StatusOr<std::string_view> Next() override {
+    const uint64_t size = std::min<uint64_t>(left_, bytes_.size());
+    left_ -= size;
+    return std::string_view(bytes_).substr(0, size);
+  }
+
+ private:
+  const std::string bytes_ = std::string(1 << 20, '\0');
+  uint64_t left_;
+};
+
+class StringSink final : public ByteSink {
+ public:
+  absl::Status Append(std::string_view more) override {
+    EXPECT_FALSE(more.empty());
+    bytes += more;
+    return absl::OkStatus();
+  }
+  std::string bytes;
+};
+
+class CountingSink final : public ByteSink {
+ public:
+  absl::Status Append(std::string_view more) override {
+    count += more.size();
+    return absl::OkStatus();
+  }
+  uint64_t count = 0;
+};
+
+class FailingSource final : public ByteSource {
+ public:
+  absl::StatusOr<std::string_view> Next() override { return absl::DataLossError("bad sector"); }
+};
+
+class FailingSink final : public ByteSink {
+ public:
+  absl::Status Append(std::string_view) override { return absl::AbortedError("client left"); }
+};
+
+std::unique_ptr<DecodeService> NewService() {
+  const absl::StatusOr<std::string> worker = FindWorker();
+  EXPECT_TRUE(worker.ok()) << worker.status();
+  auto service = NewWorkerDecodeService(*worker);
+  EXPECT_TRUE(service.ok()) << service.status();
+  return *std::move(service);
+}
+
+absl::StatusOr<DecodeResult> Decode(DecodeRequest request, ByteSource& source, ByteSink& sink) {
+  return NewService()->Decode(request, source, sink);
+}
+
+// Decodes nothing into nothing, where how it ends is what matters.
+absl::StatusOr<DecodeResult> DecodeCode(const std::string& code, DecodeRequest request = {}) {
+  const std::string elf = CodeElf(code);
+  request.decoder = elf;
+  StringSource source("");
+  CountingSink sink;
+  return Decode(request, source, sink);
+}
+
+// The children of all threads of a process.
+std::vector<pid_t> ChildrenOf(pid_t parent) {
+  std::vector<pid_t> children;
+  const std::string tasks = "/proc/" + std::to_string(parent) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream file(task.path() / "children");
+    std::copy(std::istream_iterator<pid_t>(file), {}, std::back_inserter(children));
+  }
+  return children;
+}
+
+size_t OpenDescriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+// A program that is no vxworker, to stand for one that a guest has taken over.
+class ImpostorTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<DecodeResult> DecodeWith(const std::string& script, DecodeRequest request = {}) {
+    const std::string path = ::testing::TempDir() + "/impostor";
+    std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
+    chmod(path.c_str(), 0755);
+    const std::string elf = CodeElf(Exit(0));
+    request.decoder = elf;
+    StringSource source("input");
+    auto service = NewWorkerDecodeService(path);
+    EXPECT_TRUE(service.ok()) << service.status();
+    return (*service)->Decode(request, source, sink_);
+  }
+
+  StringSink sink_;
+};
+
+TEST(Decode, RunsInputThroughTheDecoder) {
+  const std::string elf = CodeElf(Copy());
+  std::string input;
+  for (int i = 0; i < 100'000; ++i) input += std::to_string(i);
+  StringSource source(input);
+  StringSink sink;
+  const auto result = Decode({.decoder = elf}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(sink.bytes, input);
+  EXPECT_EQ(result->outcome.end, Outcome::End::kExited);
+  EXPECT_EQ(result->outcome.exit_status, 0u);
+  EXPECT_EQ(result->outcome.counters.bytes_in, input.size());
+  EXPECT_EQ(result->outcome.counters.bytes_out, input.size());
+  EXPECT_EQ(result->description, "exit status 0");
+  EXPECT_EQ(result->diagnostics, "");
+  EXPECT_GT(result->wall_time, absl::ZeroDuration());
+}
+
+TEST(Decode, PassesArgumentsAndReturnsDiagnostics) {
+  // Writes 7 bytes of argv[1] and on to descriptor 2.
+  const std::string elf = CodeElf(Bytes({0x8b, 0x4c, 0x24, 0x08}) + Mov(kEax, VX_CALL_WRITE) +
+                                  Mov(kEdx, 2) + Mov(kEbx, 7) + Syscall() + Exit(9));
+  StringSource source("");
+  StringSink sink;
+  const auto result = Decode({.decoder = elf, .arguments = {"", "raw", "x"}}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->diagnostics, std::string("\0raw\0x\0", 7));
+  EXPECT_EQ(result->outcome.exit_status, 9u);
+}
+
+TEST(Decode, ReturnsTheSameOutcomeAsASandbox) {
+  const std::string elf =
+      CodeElf(Mov(kEsi, 77) + Bytes({0xa1}) + Imm32(4), "", {{"decode", kCodeAddress, 0x20}});
+  StringSource source("");
+  StringSink sink;
+  const auto result = Decode({.decoder = elf}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->description,
+            "trap: page fault reading 0x00000004 at eip 0x08048005 (decode+0x5)");
+  EXPECT_EQ(result->outcome.registers.gpr[kEsi], 77u);
+  EXPECT_EQ(result->outcome.trap.address, 4u);
+}
+
+TEST(Decode, KeepsToTheProfile) {
+  const auto result = DecodeCode(Bytes({0x0f, 0x57, 0xc0}), {.profile = Profile::kVx2026Int});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->description, "trap: invalid opcode at eip 0x08048000");
+}
+
+TEST(Decode, KeepsToTheLimits) {
+  auto result = DecodeCode(Forever(""), {.limits = {.instructions = 1000}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome.limit, Limit::kInstructions);
+  EXPECT_EQ(result->outcome.counters.instructions, 1000u);
+
+  result = DecodeCode(Forever(""), {.limits = {.cpu_time = std::chrono::milliseconds(10)}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome.limit, Limit::kCpuTime);
+
+  const std::string elf = CodeElf(Forever(Write(1, kDataAddress, 999)));
+  StringSource source("");
+  StringSink sink;
+  result = Decode({.decoder = elf, .limits = {.output = 1'000'000}}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome.end, Outcome::End::kLimited);
+  EXPECT_EQ(result->outcome.limit, Limit::kOutput);
+  EXPECT_EQ(sink.bytes.size(), 999'999u);
+}
+
+TEST(Decode, GivesTheGuestAllOfItsMemory) {
+  // Grows the heap to the ceiling and writes to each page of it.
+  const uint32_t heap = kDataAddress + kDataSize;
+  const uint32_t size = 200 << 20;
+  const std::string touch = Bytes({0x88, 0x06}) +                       // mov [esi], al
+                            Bytes({0x81, 0xc6}) + Imm32(0x1000) +       // add esi, 0x1000
+                            Bytes({0x81, 0xfe}) + Imm32(heap + size) +  // cmp esi, end
+                            Bytes({0x72, static_cast<uint8_t>(-16)});   // jb
+  const auto result =
+      DecodeCode(testing::Call(VX_CALL_BRK, heap + size) + Mov(kEsi, heap) + touch + Exit(5),
+                 {.limits = {.memory = size + VX_STACK_SIZE + 0x1000 + kDataSize}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->description, "exit status 5");
+}
+
+TEST(Decode, RefusesWhatCannotBeRun) {
+  StringSource source("");
+  StringSink sink;
+  auto status = Decode({.decoder = "no ELF"}, source, sink).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("not a VX guest: the file has 6 bytes"));
+  EXPECT_EQ(Decode({.decoder = ""}, source, sink).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeCode(Exit(0), {.arguments = {std::string("a\0b", 3)}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeCode(Exit(0), {.arguments = {std::string(0x10000, 'a')}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeCode(Exit(0), {.limits = {.memory = 4096}}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST(Decode, ADecoderNeedNotReadItsInput) {
+  const std::string elf = CodeElf(Exit(3));
+  ZeroSource endless;
+  StringSink sink;
+  const auto result = Decode({.decoder = elf}, endless, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome.exit_status, 3u);
+}
+
+TEST(Decode, ADecoderMayWriteMuchBeforeItReads) {
+  // 4 MiB out, then input to output.
+  const std::string write = Write(1, kDataAddress, kDataSize);
+  std::string code;
+  for (int i = 0; i < 64; ++i) code += write;
+  const std::string elf = CodeElf(code + Copy());
+  ZeroSource source(4 << 20);
+  CountingSink sink;
+  const auto result = Decode({.decoder = elf}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(sink.count, 8u << 20);
+}
+
+TEST(Decode, StreamsWithoutGrowing) {
+  const auto peak_kib = [] {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const std::string elf = CodeElf(Copy());
+  constexpr uint64_t kSize = uint64_t{512} << 20;
+  ZeroSource source(kSize);
+  CountingSink sink;
+  const long before = peak_kib();
+  const auto result = Decode({.decoder = elf}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(sink.count, kSize);
+  EXPECT_LT(peak_kib() - before, 16 * 1024);
+}
+
+TEST(Decode, EndsWithTheErrorOfSourceOrSink) {
+  const std::string elf = CodeElf(Copy());
+  FailingSource bad_source;
+  StringSource source("bytes");
+  FailingSink bad_sink;
+  StringSink sink;
+  EXPECT_EQ(Decode({.decoder = elf}, bad_source, sink).status(), absl::DataLossError("bad sector"));
+  EXPECT_EQ(Decode({.decoder = elf}, source, bad_sink).status(), absl::AbortedError("client left"));
+}
+
+TEST(Decode, EndsWhenCancelled) {
+  for (const std::string& code : {Forever(""), Forever(Write(1, kDataAddress, kDataSize))}) {
+    int asked = 0;
+    const auto result = DecodeCode(code, {.cancelled = [&asked] { return ++asked == 3; }});
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
+    EXPECT_EQ(asked, 3);
+  }
+}
+
+TEST(Decode, EndsAtTheDeadline) {
+  const auto soon = [] { return absl::Now() + absl::Milliseconds(50); };
+  for (const std::string& code : {Forever(""), Forever(Write(1, kDataAddress, kDataSize))}) {
+    EXPECT_EQ(DecodeCode(code, {.deadline = soon()}).status().code(),
+              absl::StatusCode::kDeadlineExceeded);
+  }
+  EXPECT_EQ(DecodeCode(Exit(0), {.deadline = absl::InfinitePast()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(Decode, NamesTheSignalThatAWorkerDiedOf) {
+  for (const auto& [signal, name] : {std::pair(SIGKILL, "signal 9 (Killed)"),
+                                     std::pair(SIGSEGV, "signal 11 (Segmentation fault)")}) {
+    const auto result = DecodeCode(Forever(""), {.cancelled = [signal = signal] {
+                                     for (pid_t child : ChildrenOf(getpid())) kill(child, signal);
+                                     return false;
+                                   }});
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(result.status().message(), HasSubstr(name));
+  }
+}
+
+TEST(Decode, SurvivesAWorkerThatDiesBetweenPollAndWrite) {
+  class KillingSource final : public ByteSource {
+   public:
+    absl::StatusOr<std::string_view> Next() override {
+      const pid_t worker = ChildrenOf(getpid()).at(0);
+      kill(worker, SIGKILL);
+      siginfo_t info;
+      EXPECT_EQ(waitid(P_PID, worker, &info, WEXITED | WNOWAIT), 0);
+      return "bytes";
+    }
+  };
+  const std::string elf = CodeElf(Copy());
+  KillingSource source;
+  StringSink sink;
+  // The write raises SIGPIPE, which would end this process.
+  EXPECT_EQ(Decode({.decoder = elf}, source, sink).status().code(), absl::StatusCode::kInternal);
+  sigset_t pending;
+  sigpending(&pending);
+  EXPECT_FALSE(sigismember(&pending, SIGPIPE));
+}
+
+TEST(Decode, RunsManyAtATime) {
+  const auto service = NewService();
+  const std::string elf = CodeElf(Copy(777));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&service, &elf, i] {
+      for (int round = 0; round < 5; ++round) {
+        const std::string input(100'000 + i, static_cast<char>('a' + i));
+        StringSource source(input);
+        StringSink sink;
+        const auto result = service->Decode({.decoder = elf}, source, sink);
+        EXPECT_TRUE(result.ok()) << result.status();
+        EXPECT_EQ(sink.bytes, input);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Decode, OutlivesTheThreadThatAskedForIt) {
+  // Workers die with the thread that started them: that must not be the one of another, shorter
+  // decode.
+  const auto service = NewService();
+  const std::string looping = CodeElf(Forever("")), exiting = CodeElf(Exit(0));
+  std::thread first([&] {
+    StringSource source("");
+    StringSink sink;
+    EXPECT_TRUE(service->Decode({.decoder = exiting}, source, sink).ok());
+  });
+  first.join();
+  StringSource source("");
+  StringSink sink;
+  const auto result =
+      service->Decode({.decoder = looping, .limits = {.instructions = 10'000'000}}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome.end, Outcome::End::kLimited);
+}
+
+TEST(Decode, LeaksNeitherDescriptorsNorProcesses) {
+  const auto service = NewService();
+  const std::string copy = CodeElf(Copy()), loop = CodeElf(Forever(""));
+  const size_t before = OpenDescriptors();
+  for (int i = 0; i < 100; ++i) {
+    StringSource source("bytes");
+    StringSink sink;
+    FailingSink bad_sink;
+    switch (i % 4) {
+      case 0:
+        EXPECT_TRUE(service->Decode({.decoder = copy}, source, sink).ok());
+        break;
+      case 1:
+        EXPECT_FALSE(service->Decode({.decoder = copy}, source, bad_sink).ok());
+        break;
+      case 2:
+        EXPECT_FALSE(
+            service->Decode({.decoder = loop, .cancelled = [] { return true; }}, source, sink)
+                .ok());
+        break;
+      case 3:
+        EXPECT_FALSE(service->Decode({.decoder = "junk"}, source, sink).ok());
+        break;
+    }
+  }
+  EXPECT_EQ(OpenDescriptors(), before);
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD) << "a child was left";
+}
+
+// Runs `body` in a process of its own. True if that exits with 0.
+bool InProcess(const std::function<bool()>& body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body() ? 0 : 1);
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return status == 0;
+}
+
+TEST(Decode, WorksInAServerWithoutStandardDescriptors) {
+  EXPECT_TRUE(InProcess([] {
+    const auto service = NewService();
+    for (int fd : {0, 1, 2}) close(fd);
+    const std::string elf = CodeElf(Copy());
+    StringSource source("bytes");
+    StringSink sink;
+    return service->Decode({.decoder = elf}, source, sink).ok() && sink.bytes == "bytes";
+  }));
+}
+
+TEST(Decode, FailsWithoutDescriptorsToSpare) {
+  EXPECT_TRUE(InProcess([] {
+    const auto service = NewService();
+    close_range(3, ~0u, 0);
+    rlimit old;
+    getrlimit(RLIMIT_NOFILE, &old);
+    // Three pipes and a pidfd take seven.
+    for (rlim_t spare = 0; spare < 7; ++spare) {
+      const rlimit few = {.rlim_cur = 3 + spare, .rlim_max = old.rlim_max};
+      setrlimit(RLIMIT_NOFILE, &few);
+      const std::string elf = CodeElf(Exit(0));
+      StringSource source("");
+      StringSink sink;
+      const absl::Status status = service->Decode({.decoder = elf}, source, sink).status();
+      setrlimit(RLIMIT_NOFILE, &old);
+      if (status.code() != absl::StatusCode::kUnavailable) return false;
+    }
+    return OpenDescriptors() == 3 + 1;  // and the folder's
+  }));
+}
+
+TEST(Decode, LeavesNoWorkerBehindWhenTheServerIsKilled) {
+  // Signals by a byte to `fd`: that the guest runs, and that it waits for input.
+  class SignallingSink final : public ByteSink {
+   public:
+    explicit SignallingSink(int fd) : fd_(fd) {}
+    absl::Status Append(std::string_view) override {
+      return write(fd_, "x", 1) == 1 ? absl::OkStatus() : absl::InternalError("no pipe");
+    }
+
+   private:
+    const int fd_;
+  };
+  class StallingSource final : public ByteSource {
+   public:
+    explicit StallingSource(int fd) : fd_(fd) {}
+    absl::StatusOr<std::string_view> Next() override {
+      if (write(fd_, "x", 1) == 1) pause();
+      return absl::InternalError("no pipe");
+    }
+
+   private:
+    const int fd_;
+  };
+  for (const bool loops : {true, false}) {
+    int fds[2];
+    ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
+    const pid_t server = fork();
+    if (server == 0) {
+      SignallingSink sink(fds[1]);
+      StringSource no_source("");
+      StallingSource stalling_source(fds[1]);
+      const std::string elf = CodeElf(loops ? Write(1, kDataAddress, 1) + Forever("") : Copy());
+      ByteSource& source = loops ? static_cast<ByteSource&>(no_source) : stalling_source;
+      NewService()->Decode({.decoder = elf}, source, sink).IgnoreError();
+      _exit(1);
+    }
+    char byte;
+    ASSERT_EQ(read(fds[0], &byte, 1), 1);
+    const std::vector<pid_t> workers = ChildrenOf(server);
+    ASSERT_EQ(workers.size(), 1u);
+    const int pidfd = pidfd_open(workers[0], 0);
+    ASSERT_GE(pidfd, 0);
+    kill(server, SIGKILL);
+    ASSERT_EQ(waitpid(server, nullptr, 0), server);
+    pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
+    EXPECT_EQ(poll(&end, 1, -1), 1);
+    for (int fd : {fds[0], fds[1], pidfd}) close(fd);
+  }
+}
+
+TEST(NewWorkerDecodeService, WantsAnExecutableFile) {
+  for (const char* path : {"/nowhere/vxworker", "/etc/passwd", "/", ""}) {
+    EXPECT_EQ(NewWorkerDecodeService(path).status().code(), absl::StatusCode::kNotFound) << path;
+  }
+}
+
+TEST(NewWorkerDecodeService, NoticesThatTheWorkerIsGone) {
+  const std::string path = ::testing::TempDir() + "/worker_copy";
+  std::filesystem::copy_file(*FindWorker(), path);
+  auto service = NewWorkerDecodeService(path);
+  ASSERT_TRUE(service.ok()) << service.status();
+  std::filesystem::remove(path);
+  StringSource source("");
+  StringSink sink;
+  const absl::Status status = (*service)->Decode({.decoder = ""}, source, sink).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("worker_copy: No such file or directory"));
+}
+
+TEST_F(ImpostorTest, GetsThreePipesAndNothingElse) {
+  const std::string seen = ::testing::TempDir() + "/seen";
+  const int inheritable = open("/dev/null", O_RDONLY);
+  sigset_t usr1;
+  sigemptyset(&usr1);
+  sigaddset(&usr1, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
+  signal(SIGHUP, SIG_IGN);
+  // The last descriptor is that of the folder which ls lists.
+  DecodeWith("{ ls /proc/self/fd; pwd; grep -E 'Sig(Blk|Ign)' /proc/self/status; env; } >" + seen)
+      .IgnoreError();
+  signal(SIGHUP, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+  close(inheritable);
+  std::ifstream file(seen);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_THAT(text, StartsWith("0\n1\n2\n3\n/\nSigBlk:\t0000000000000000\nSigIgn:\t"));
+  EXPECT_THAT(text, EndsWith("\nPWD=/\n")) << "the shell's own";
+  // glibc's own signals (32 and 33) stay ignored.
+  const uint64_t ignored = std::stoull(text.substr(text.find("SigIgn:") + 8), nullptr, 16);
+  EXPECT_EQ(ignored & 0x7fffffff, 0u);
+}
+
+TEST_F(ImpostorTest, IsHeldToTheOutputLimit) {
+  const auto result = DecodeWith("exec yes", {.limits = {.output = 100'000}});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(result.status().message(), HasSubstr("more than the limit of 100000 bytes"));
+  EXPECT_LE(sink_.bytes.size(), 100'000u);
+}
+
+TEST_F(ImpostorTest, CannotReportWithoutEnd) {
+  EXPECT_EQ(DecodeWith("exec yes >&2").status(),
+            absl::InternalError("vxworker's report is too long"));
+}
+
+TEST_F(ImpostorTest, CannotReportNonsense) {
+  EXPECT_EQ(DecodeWith("echo nonsense >&2").status(),
+            absl::InternalError("vxworker's report is damaged"));
+  EXPECT_EQ(DecodeWith("exit 0").status(), absl::InternalError("vxworker's report is damaged"));
+  const absl::Status status = DecodeWith("echo some; exit 7").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()),
+              EndsWith("ended with exit status 7 after 5 bytes of output"));
+}
+
+TEST_F(ImpostorTest, CannotOutliveTheDeadline) {
+  EXPECT_EQ(DecodeWith("exec sleep 1000", {.deadline = absl::Now() + absl::Milliseconds(100)})
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ImpostorTest, CannotKeepTheCallerByHoldingThePipesAfterItsDeath) {
+  // A real worker can't start processes; a bug elsewhere in the server might leak descriptors.
+  const auto result = DecodeWith("sleep 100 & echo some; exit 0");
+  EXPECT_EQ(result.status(), absl::InternalError("vxworker's report is damaged"));
+  EXPECT_EQ(sink_.bytes, "some\n");
+}
+
+}  // namespace
+}  // namespace vx

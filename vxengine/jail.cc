@@ -1,0 +1,118 @@
+#include "vxengine/jail.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace vx {
+namespace {
+
+// The sanitizers' run-time libraries reserve terabytes of address space and make calls of their
+// own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+struct AllowedCall {
+  int number;
+  std::vector<scmp_arg_cmp> arguments;  // all of which have to be so
+};
+
+// All that a worker can still ask of the kernel.
+std::vector<AllowedCall> AllowedCalls() {
+  constexpr uint64_t kPrivateAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+  std::vector<AllowedCall> calls = {
+      // Encoded bytes come in, decoded bytes and the report go out.
+      {SCMP_SYS(read), {SCMP_A0(SCMP_CMP_EQ, 0)}},
+      {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 1)}},
+      {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 2)}},
+      // malloc: memory that no file is behind and that is never executable.
+      {SCMP_SYS(brk), {}},
+      {SCMP_SYS(mmap),
+       {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, kPrivateAnonymous)}},
+      {SCMP_SYS(mremap), {SCMP_A3(SCMP_CMP_EQ, MREMAP_MAYMOVE)}},
+      {SCMP_SYS(munmap), {}},
+      // pthread_once says so when it is done, which the first C++ exception finds out.
+      {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
+      // The limit on CPU time.
+      {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
+      {SCMP_SYS(exit_group), {}},
+  };
+  if (kSanitized) {
+    for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(gettid),
+                       SCMP_SYS(sched_yield), SCMP_SYS(clock_nanosleep), SCMP_SYS(rt_sigprocmask),
+                       SCMP_SYS(mprotect), SCMP_SYS(sigaltstack)}) {
+      calls.push_back({number, {}});
+    }
+  }
+  return calls;
+}
+
+struct ResourceLimit {
+  __rlimit_resource resource;
+  rlim_t value;
+};
+
+std::vector<ResourceLimit> ResourceLimits(uint64_t address_space) {
+  std::vector<ResourceLimit> limits = {
+      {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NOFILE, 0}, {RLIMIT_NPROC, 0}};
+  if (!kSanitized) limits.push_back({RLIMIT_AS, address_space});
+  return limits;
+}
+
+absl::Status Failed(const char* step, int error) {
+  return absl::UnavailableError(absl::StrCat("jail: ", step, ": ", strerror(error)));
+}
+
+absl::Status FilterSystemCalls() {
+  const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_KILL_PROCESS),
+                                                                seccomp_release);
+  if (!filter) return Failed("seccomp_init", ENOMEM);
+  // 32-bit and x32 calls on a 64-bit kernel.
+  int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+  if (error != 0) return Failed("seccomp_attr_set", -error);
+  for (const AllowedCall& call : AllowedCalls()) {
+    error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call.number, call.arguments.size(),
+                                   call.arguments.data());
+    if (error != 0) return Failed("seccomp_rule_add", -error);
+  }
+  error = seccomp_load(filter.get());
+  if (error != 0) return Failed("seccomp_load", -error);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status DieWithParent(pid_t parent) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return Failed("PR_SET_PDEATHSIG", errno);
+  // It may have died before the prctl, whose signal then never comes.
+  if (getppid() != parent) return absl::UnavailableError("jail: the parent process is gone");
+  return absl::OkStatus();
+}
+
+absl::Status EnterJail(uint64_t address_space) {
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Failed("PR_SET_DUMPABLE", errno);
+  for (const ResourceLimit& limit : ResourceLimits(address_space)) {
+    const rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
+    if (setrlimit(limit.resource, &both) != 0) return Failed("setrlimit", errno);
+  }
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("PR_SET_NO_NEW_PRIVS", errno);
+  return FilterSystemCalls();
+}
+
+}  // namespace vx

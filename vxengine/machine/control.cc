@@ -1,0 +1,127 @@
+// Branches, and the instructions that stop a run: SYSCALL and the traps. A branch only sets where
+// the block goes on; whether anything can be fetched there shows at the target.
+
+#include "vxengine/machine/families.h"
+#include "vxengine/machine/operands.h"
+#include "vxengine/machine/stack.h"
+
+namespace vx {
+namespace {
+
+bool Jump(Cpu& cpu, const Instruction& i) {
+  cpu.eip = i.immediate;
+  return true;
+}
+
+template <unsigned kCode>
+bool Jcc(Cpu& cpu, const Instruction& i) {
+  if (Condition<kCode>(cpu.flags)) cpu.eip = i.immediate;
+  return true;
+}
+
+template <unsigned... kCodes>
+constexpr std::array<Family, 16> ByCondition(std::integer_sequence<unsigned, kCodes...>) {
+  return {Single(Jcc<kCodes>)...};
+}
+
+template <typename Rm>
+bool JumpRm(Cpu& cpu, const Instruction& i) {
+  return Rm::Load(cpu, i, &cpu.eip);
+}
+
+bool Call(Cpu& cpu, const Instruction& i) {
+  if (!Push(cpu, i.next())) return false;
+  cpu.eip = i.immediate;
+  return true;
+}
+
+template <typename Rm>
+bool CallRm(Cpu& cpu, const Instruction& i) {
+  uint32_t target;
+  if (!Rm::Load(cpu, i, &target) || !Push(cpu, i.next())) return false;
+  cpu.eip = target;
+  return true;
+}
+
+// The immediate is what is popped beside the return address.
+bool Return(Cpu& cpu, const Instruction& i) {
+  if (!Pop(cpu, &cpu.eip)) return false;
+  cpu.gpr[kEsp] += i.immediate & 0xffff;
+  return true;
+}
+
+struct Always {
+  static bool Holds(const Flags&) { return true; }
+};
+struct WhileEqual {
+  static bool Holds(const Flags& flags) { return flags.zf(); }
+};
+struct WhileNotEqual {
+  static bool Holds(const Flags& flags) { return !flags.zf(); }
+};
+
+template <typename Test>
+bool Loop(Cpu& cpu, const Instruction& i) {
+  --cpu.gpr[kEcx];
+  if (cpu.gpr[kEcx] != 0 && Test::Holds(cpu.flags)) cpu.eip = i.immediate;
+  return true;
+}
+
+bool Jecxz(Cpu& cpu, const Instruction& i) {
+  if (cpu.gpr[kEcx] == 0) cpu.eip = i.immediate;
+  return true;
+}
+
+bool SystemCall(Cpu& cpu, const Instruction& i) {
+  return cpu.StopFor(Interpreter::Stop::kSystemCall);
+}
+
+template <TrapCause kCause>
+bool Raise(Cpu& cpu, const Instruction& i) {
+  return cpu.Raise(kCause);
+}
+
+bool RaiseFetchFault(Cpu& cpu, const Instruction& i) {
+  return cpu.RaisePageFault(Access::kFetch, i.immediate);
+}
+
+bool Into(Cpu& cpu, const Instruction& i) {
+  return !cpu.flags.of() || cpu.Raise(TrapCause::kOverflow);
+}
+
+// ModRM.reg must lie within the two signed integers at ModRM.rm.
+template <typename T>
+bool Bound(Cpu& cpu, const Instruction& i) {
+  using Signed = std::make_signed_t<T>;
+  const uint32_t address = EffectiveAddress(cpu, i);
+  T lower, upper;
+  if (!cpu.Load(address, &lower) || !cpu.Load(address + uint32_t{sizeof(T)}, &upper)) return false;
+  const Signed index = static_cast<Signed>(GetRegister<T>(cpu, i.reg));
+  if (index < static_cast<Signed>(lower) || index > static_cast<Signed>(upper)) {
+    return cpu.Raise(TrapCause::kBoundRange);
+  }
+  return true;
+}
+
+}  // namespace
+
+constinit const std::array<Family, 16> kJcc =
+    ByCondition(std::make_integer_sequence<unsigned, 16>());
+constinit const Family kJump = Single(Jump);
+constinit const Family kJumpRm = {.reg = {nullptr, nullptr, JumpRm<RmReg>},
+                                  .mem = {nullptr, nullptr, JumpRm<RmMem>}};
+constinit const Family kCall = Single(Call);
+constinit const Family kCallRm = {.reg = {nullptr, nullptr, CallRm<RmReg>},
+                                  .mem = {nullptr, nullptr, CallRm<RmMem>}};
+constinit const Family kReturn = Single(Return);
+constinit const std::array<Family, 4> kLoop = {
+    Single(Loop<WhileNotEqual>), Single(Loop<WhileEqual>), Single(Loop<Always>), Single(Jecxz)};
+constinit const Family kSystemCall = Single(SystemCall);
+constinit const Family kInt3 = Single(Raise<TrapCause::kBreakpoint>);
+constinit const Family kInto = Single(Into);
+constinit const Family kBound = {.mem = {nullptr, Bound<uint16_t>, Bound<uint32_t>}};
+constinit const Family kInvalidOpcode = Single(Raise<TrapCause::kInvalidOpcode>);
+constinit const Family kGeneralProtection = Single(Raise<TrapCause::kGeneralProtection>);
+constinit const Family kFetchFault = Single(RaiseFetchFault);
+
+}  // namespace vx

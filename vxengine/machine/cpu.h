@@ -1,0 +1,194 @@
+// The interpreter's view of a guest while it runs: registers, flags, a way to memory, and why it
+// stopped.
+#ifndef VXENGINE_MACHINE_CPU_H_
+#define VXENGINE_MACHINE_CPU_H_
+
+#include <array>
+#include <cstdint>
+
+#include "vxengine/machine/flags.h"
+#include "vxengine/machine/interpreter.h"
+#include "vxengine/machine/memory.h"
+#include "vxengine/machine/outcome.h"
+
+namespace vx {
+
+// Little-endian integers at host pointers; compilers make single moves of these where they can.
+template <typename T>
+T GetLittleEndian(const uint8_t* p) {
+  T value = 0;
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    value = static_cast<T>(value | static_cast<T>(static_cast<T>(p[i]) << (8 * i)));
+  }
+  return value;
+}
+
+template <typename T>
+void PutLittleEndian(uint8_t* p, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
+template <>
+inline Xmm GetLittleEndian<Xmm>(const uint8_t* p) {
+  return {{GetLittleEndian<uint64_t>(p), GetLittleEndian<uint64_t>(p + 8)}};
+}
+
+template <>
+inline void PutLittleEndian<Xmm>(uint8_t* p, Xmm value) {
+  PutLittleEndian(p, value.lane[0]);
+  PutLittleEndian(p + 8, value.lane[1]);
+}
+
+class Cpu {
+ public:
+  Cpu(Memory* memory, Registers* registers, Profile profile);
+
+  // Takes the integer state from the registers, and gives it back. XMM, MXCSR and x87 are always
+  // theirs.
+  void Enter();
+  void Leave();
+
+  Memory& memory() { return *memory_; }
+  Profile profile() const { return profile_; }
+  std::array<Xmm, 8>& xmm() { return registers_->xmm; }
+  uint32_t& mxcsr() { return registers_->mxcsr; }
+
+  // EFLAGS as PUSHF shows it, and as POPF takes it.
+  uint32_t eflags() const { return VX_INITIAL_EFLAGS | flags.Get() | system_flags_; }
+  void set_eflags(uint32_t eflags) {
+    flags.Set(eflags);
+    system_flags_ = eflags & (kDf | kId);
+  }
+  bool df() const { return (system_flags_ & kDf) != 0; }
+  void set_df(bool df) { system_flags_ = df ? system_flags_ | kDf : system_flags_ & ~kDf; }
+
+  // Little-endian integers of 8 to 64 bits, or a whole Xmm, at any alignment. False: a page fault
+  // has been raised, and nothing stored.
+  template <typename T>
+  bool Load(uint32_t address, T* value);
+  template <typename T>
+  bool Store(uint32_t address, T value);
+
+  // Replaces the integer by f(integer): a read-modify-write, whose faults are those of a write.
+  template <typename T, typename F>
+  bool Modify(uint32_t address, F f);
+
+  // Raises a page fault at the first byte that may not be read or written, if there is one.
+  bool CheckRead(uint32_t address, uint32_t size);
+  bool CheckWrite(uint32_t address, uint32_t size);
+
+  // A host pointer to the guest's byte, good up to the end of its page; nullptr if it faults, with
+  // nothing raised.
+  const uint8_t* Readable(uint32_t address);
+  uint8_t* Writable(uint32_t address);
+
+  // Set the reason to stop; always false, for handlers to return.
+  bool Raise(TrapCause cause);
+  bool RaisePageFault(Access access, uint32_t address);
+  bool StopFor(Interpreter::Stop stop);
+
+  Interpreter::Stop stop() const { return stop_; }
+  const Trap& trap() const { return trap_; }
+
+  std::array<uint32_t, 9> gpr{};  // by Gpr; [kNoRegister] is always 0
+  Flags flags;
+  uint32_t eip = 0;  // where the block that runs goes on: branches set it
+
+  // Units left when all that is planned is done: the block that runs is paid for. REP instructions
+  // take their iterations from it.
+  uint64_t budget = 0;
+
+  // An iteration ended a REPE or REPNE instruction with the last unit: one for its completion is
+  // still to be counted.
+  bool owes_unit = false;
+
+ private:
+  static constexpr uint32_t kCachedPages = 256;
+  struct CachedPage {
+    uint32_t page;
+    uint8_t* bytes;
+  };
+  struct CachedReadablePage {
+    uint32_t page;
+    const uint8_t* bytes;
+  };
+
+  // True if T at the address lies within its page.
+  template <typename T>
+  static bool InPage(uint32_t address) {
+    return address % Memory::kPageSize <= Memory::kPageSize - sizeof(T);
+  }
+
+  void ForgetPages();
+  const uint8_t* FindReadable(uint32_t page);
+  uint8_t* FindWritable(uint32_t page);
+  template <typename T>
+  bool LoadSlowly(uint32_t address, T* value);
+  template <typename T>
+  bool StoreSlowly(uint32_t address, T value);
+
+  Memory* const memory_;
+  Registers* const registers_;
+  const Profile profile_;
+  uint32_t system_flags_ = 0;  // DF and ID
+  Interpreter::Stop stop_ = Interpreter::Stop::kBudget;
+  Trap trap_;
+
+  // Direct-mapped by page number; good while the memory's generation stays.
+  uint64_t generation_ = 0;
+  std::array<CachedReadablePage, kCachedPages> readable_;
+  std::array<CachedPage, kCachedPages> writable_;
+};
+
+inline const uint8_t* Cpu::Readable(uint32_t address) {
+  const uint32_t page = address / Memory::kPageSize;
+  const CachedReadablePage& cached = readable_[page % kCachedPages];
+  const uint8_t* bytes = cached.page == page ? cached.bytes : FindReadable(page);
+  return bytes == nullptr ? nullptr : bytes + address % Memory::kPageSize;
+}
+
+inline uint8_t* Cpu::Writable(uint32_t address) {
+  const uint32_t page = address / Memory::kPageSize;
+  const CachedPage& cached = writable_[page % kCachedPages];
+  uint8_t* bytes = cached.page == page ? cached.bytes : FindWritable(page);
+  return bytes == nullptr ? nullptr : bytes + address % Memory::kPageSize;
+}
+
+template <typename T>
+inline bool Cpu::Load(uint32_t address, T* value) {
+  const uint32_t page = address / Memory::kPageSize;
+  const CachedReadablePage& cached = readable_[page % kCachedPages];
+  if (cached.page == page && InPage<T>(address)) {
+    *value = GetLittleEndian<T>(cached.bytes + address % Memory::kPageSize);
+    return true;
+  }
+  return LoadSlowly(address, value);
+}
+
+template <typename T>
+inline bool Cpu::Store(uint32_t address, T value) {
+  const uint32_t page = address / Memory::kPageSize;
+  const CachedPage& cached = writable_[page % kCachedPages];
+  if (cached.page == page && InPage<T>(address)) {
+    PutLittleEndian<T>(cached.bytes + address % Memory::kPageSize, value);
+    return true;
+  }
+  return StoreSlowly(address, value);
+}
+
+template <typename T, typename F>
+inline bool Cpu::Modify(uint32_t address, F f) {
+  if (InPage<T>(address)) {
+    uint8_t* bytes = Writable(address);
+    if (bytes == nullptr) return RaisePageFault(Access::kWrite, address);
+    PutLittleEndian<T>(bytes, f(GetLittleEndian<T>(bytes)));
+    return true;
+  }
+  T value;
+  return CheckWrite(address, sizeof(T)) && LoadSlowly(address, &value) &&
+         StoreSlowly(address, f(value));
+}
+
+}  // namespace vx
+
+#endif  // VXENGINE_MACHINE_CPU_H_

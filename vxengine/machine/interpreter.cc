@@ -1,0 +1,86 @@
+#include "vxengine/machine/interpreter.h"
+
+#include <algorithm>
+
+#include "vxengine/machine/block_cache.h"
+#include "vxengine/machine/cpu.h"
+
+namespace vx {
+
+struct Interpreter::State {
+  State(Memory* memory, Registers* registers, Profile profile)
+      : cpu(memory, registers, profile), blocks(memory, profile) {}
+
+  Stop Loop();
+  Stop StopAt(const Instruction* instruction, const Instruction* end);
+
+  Cpu cpu;
+  BlockCache blocks;
+  uint64_t counted = 0;
+};
+
+Interpreter::Interpreter(Memory* memory, Registers* registers, Profile profile)
+    : state_(std::make_unique<State>(memory, registers, profile)) {}
+
+Interpreter::~Interpreter() = default;
+
+uint64_t Interpreter::instructions() const { return state_->counted; }
+
+const Trap& Interpreter::trap() const { return state_->cpu.trap(); }
+
+Interpreter::Stop Interpreter::Run(uint64_t budget) {
+  Cpu& cpu = state_->cpu;
+  cpu.Enter();
+  cpu.budget = budget;
+  if (cpu.owes_unit && budget > 0) {
+    cpu.owes_unit = false;
+    --cpu.budget;
+  }
+  const Stop stop = state_->Loop();
+  cpu.Leave();
+  state_->counted += budget - cpu.budget;
+  return stop;
+}
+
+// A block is paid for as a whole before it runs, and what a stop inside leaves undone is paid back.
+// Where the budget is too small for all of it, as much as it reaches for runs.
+Interpreter::Stop Interpreter::State::Loop() {
+  Block* block = blocks.Find(cpu.eip, nullptr);
+  for (;;) {
+    const uint32_t count = static_cast<uint32_t>(std::min<uint64_t>(block->count, cpu.budget));
+    const Instruction* instruction = block->instructions;
+    const Instruction* const end = instruction + count;
+    cpu.budget -= count;
+    cpu.eip = block->end;
+    for (; instruction != end; ++instruction) {
+      if (!instruction->handler(cpu, *instruction)) return StopAt(instruction, end);
+    }
+    if (count < block->count) {
+      cpu.eip = end->eip;
+      return Stop::kBudget;
+    }
+    if (block->successors[0]->start == cpu.eip) {
+      block = block->successors[0];
+    } else if (block->successors[1]->start == cpu.eip) {
+      block = block->successors[1];
+    } else {
+      block = blocks.Find(cpu.eip, block);
+    }
+  }
+}
+
+// `instruction` stopped; those before `end` are paid for.
+Interpreter::Stop Interpreter::State::StopAt(const Instruction* instruction,
+                                             const Instruction* end) {
+  cpu.budget += static_cast<uint64_t>(end - instruction);
+  cpu.eip = instruction->eip;
+  if (cpu.stop() == Stop::kSystemCall) {
+    --cpu.budget;
+    cpu.eip = instruction->next();
+  } else if (cpu.stop() == Stop::kBudget && cpu.owes_unit) {
+    cpu.eip = instruction->next();
+  }
+  return cpu.stop();
+}
+
+}  // namespace vx

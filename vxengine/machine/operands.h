@@ -1,0 +1,126 @@
+// Where an instruction's operands come from and go to. Each operand kind has Load and, where it can
+// be written, Store and Modify (a read-modify-write); all may fault (memory) and then return false
+// with nothing done.
+#ifndef VXENGINE_MACHINE_OPERANDS_H_
+#define VXENGINE_MACHINE_OPERANDS_H_
+
+#include <cstdint>
+
+#include "vxengine/machine/cpu.h"
+#include "vxengine/machine/instruction.h"
+
+namespace vx {
+
+// General registers by their encoded number: as bytes, 4-7 are AH CH DH BH.
+template <typename T>
+T GetRegister(const Cpu& cpu, unsigned number) {
+  if constexpr (sizeof(T) == 1) {
+    return static_cast<T>(cpu.gpr[number & 3] >> ((number & 4) * 2));
+  } else {
+    return static_cast<T>(cpu.gpr[number]);
+  }
+}
+
+template <typename T>
+void SetRegister(Cpu& cpu, unsigned number, T value) {
+  if constexpr (sizeof(T) == 1) {
+    const unsigned shift = (number & 4) * 2;
+    uint32_t& whole = cpu.gpr[number & 3];
+    whole = (whole & ~(0xffu << shift)) | uint32_t{value} << shift;
+  } else if constexpr (sizeof(T) == 2) {
+    cpu.gpr[number] = (cpu.gpr[number] & 0xffff0000) | value;
+  } else {
+    cpu.gpr[number] = value;
+  }
+}
+
+// The address of the memory operand; wraps at 4 GiB.
+inline uint32_t EffectiveAddress(const Cpu& cpu, const Instruction& i) {
+  return cpu.gpr[i.base] + (cpu.gpr[i.index] << i.scale) + i.displacement;
+}
+
+template <uint8_t Instruction::*kNumber>
+struct RegisterOperand {
+  template <typename T>
+  static bool Load(Cpu& cpu, const Instruction& i, T* value) {
+    *value = GetRegister<T>(cpu, i.*kNumber);
+    return true;
+  }
+  template <typename T>
+  static bool Store(Cpu& cpu, const Instruction& i, T value) {
+    SetRegister<T>(cpu, i.*kNumber, value);
+    return true;
+  }
+  template <typename T, typename F>
+  static bool Modify(Cpu& cpu, const Instruction& i, F f) {
+    SetRegister<T>(cpu, i.*kNumber, f(GetRegister<T>(cpu, i.*kNumber)));
+    return true;
+  }
+};
+
+using Reg = RegisterOperand<&Instruction::reg>;   // what ModRM.reg names
+using RmReg = RegisterOperand<&Instruction::rm>;  // the register that ModRM.rm or the opcode names
+
+// The memory that ModRM.rm names.
+struct RmMem {
+  template <typename T>
+  static bool Load(Cpu& cpu, const Instruction& i, T* value) {
+    return cpu.Load<T>(EffectiveAddress(cpu, i), value);
+  }
+  template <typename T>
+  static bool Store(Cpu& cpu, const Instruction& i, T value) {
+    return cpu.Store<T>(EffectiveAddress(cpu, i), value);
+  }
+  template <typename T, typename F>
+  static bool Modify(Cpu& cpu, const Instruction& i, F f) {
+    return cpu.Modify<T>(EffectiveAddress(cpu, i), f);
+  }
+};
+
+struct Immediate {
+  template <typename T>
+  static bool Load(Cpu&, const Instruction& i, T* value) {
+    *value = static_cast<T>(i.immediate);
+    return true;
+  }
+};
+
+struct One {
+  template <typename T>
+  static bool Load(Cpu&, const Instruction&, T* value) {
+    *value = 1;
+    return true;
+  }
+};
+
+struct Cl {
+  template <typename T>
+  static bool Load(Cpu& cpu, const Instruction&, T* value) {
+    *value = static_cast<T>(cpu.gpr[kEcx] & 0xff);
+    return true;
+  }
+};
+
+// Families of a handler template that is told its operand's type and kind:
+//   template <typename T, typename Rm> struct H { static bool Do(Cpu&, const Instruction&); };
+template <template <typename, typename> typename H>
+constexpr Family AllSizes(bool lockable = false) {
+  return {.reg = {H<uint8_t, RmReg>::Do, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
+          .mem = {H<uint8_t, RmMem>::Do, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+          .lockable = lockable};
+}
+
+// The same without the 8-bit forms.
+template <template <typename, typename> typename H>
+constexpr Family WordSizes(bool lockable = false) {
+  return {.reg = {nullptr, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
+          .mem = {nullptr, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+          .lockable = lockable};
+}
+
+// For an instruction without a ModRM operand: one handler, whatever the operand size.
+constexpr Family Single(Handler handler) { return {.reg = {handler, handler, handler}}; }
+
+}  // namespace vx
+
+#endif  // VXENGINE_MACHINE_OPERANDS_H_
