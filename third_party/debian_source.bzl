@@ -1,30 +1,59 @@
-"""debian_source: an upstream tarball out of a Debian source package, pinned by SHA-256."""
+"""debian_source: an upstream tarball and chosen patches out of a Debian source package, each pinned by SHA-256.
+
+What is pinned is what is used: the .orig tarball, which Debian keeps across its own revisions, and each
+patch by itself. So the files come out the same, whichever revision of the package a mirror still has.
+"""
+
+def _run(ctx, what, command, **kwargs):
+    result = ctx.execute(command, **kwargs)
+    if result.return_code != 0:
+        fail("%s %s: cannot %s:\n%s%s" % (
+            ctx.attr.package,
+            ctx.attr.version,
+            what,
+            result.stdout,
+            result.stderr,
+        ))
+    return result.stdout
+
+def _check_sha256(ctx, path, expected):
+    actual = _run(ctx, "hash " + path, ["sha256sum", path]).split(" ")[0]
+    if actual != expected:
+        fail("%s %s: SHA-256 of %s is %s, WORKSPACE pins %s" % (
+            ctx.attr.package,
+            ctx.attr.version,
+            path,
+            actual,
+            expected,
+        ))
 
 def _impl(ctx):
-    tarball = ctx.attr.orig
-    result = ctx.execute(
-        [ctx.path(ctx.attr._fetch), ctx.attr.package, ctx.attr.version, tarball],
-        timeout = 600,
-    )
-    if result.return_code != 0:
-        fail("cannot fetch Debian source package %s %s:\n%s" % (ctx.attr.package, ctx.attr.version, result.stderr))
-    actual = ctx.execute(["sha256sum", tarball]).stdout.split(" ")[0]
-    if actual != ctx.attr.sha256:
-        fail("%s: SHA-256 is %s, WORKSPACE pins %s" % (tarball, actual, ctx.attr.sha256))
-    ctx.execute(["mkdir", "src"])
-    result = ctx.execute(["tar", "-xf", tarball, "-C", "src", "--strip-components=1", "--no-same-owner"])
-    if result.return_code != 0:
-        fail("cannot unpack %s: %s" % (tarball, result.stderr))
-    ctx.delete(tarball)
+    fetch = [ctx.path(ctx.attr._fetch), ctx.attr.package, ctx.attr.version, ctx.attr.orig]
+    _run(ctx, "fetch", fetch, timeout = 600)
+    _check_sha256(ctx, ctx.attr.orig, ctx.attr.sha256)
+    _run(ctx, "make src/", ["mkdir", "src"])
+    untar = ["tar", "--no-same-owner", "-xf"]
+    _run(ctx, "unpack", untar + [ctx.attr.orig, "-C", "src", "--strip-components=1"])
+    for patch, sha256 in ctx.attr.patches.items():
+        path = "debian/patches/" + patch
+        _run(ctx, "find " + path, untar + ["debian.tar", path])
+        _check_sha256(ctx, path, sha256)
+        _run(ctx, "apply " + patch, ["patch", "-p1", "-d", "src", "--fuzz=0", "-i", "../" + path])
+    for leftover in [ctx.attr.orig, "debian.tar", "debian"]:
+        ctx.delete(leftover)
     ctx.symlink(ctx.attr.build_file, "BUILD.bazel")
 
 debian_source = repository_rule(
     implementation = _impl,
-    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped).",
+    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped) and patches it.",
     attrs = {
         "build_file": attr.label(mandatory = True, allow_single_file = True),
-        "orig": attr.string(mandatory = True, doc = "The tarball's file name"),
+        "orig": attr.string(mandatory = True, doc = "The upstream tarball's file name"),
         "package": attr.string(mandatory = True, doc = "The source package's name"),
+        "patches": attr.string_dict(
+            doc = "Which of debian/patches to apply, in this order, each with its SHA-256: " +
+                  "those that mend what guests use (security above all)",
+        ),
         "sha256": attr.string(mandatory = True, doc = "The tarball's SHA-256, in hex"),
         "version": attr.string(mandatory = True, doc = "The package's version; another is tried if it is gone"),
         "_fetch": attr.label(default = "//third_party:fetch_debian_source.sh", allow_single_file = True),

@@ -1,0 +1,107 @@
+// What must hold of every decoder's file, whatever it decodes: the image that the VX ABI wants, and
+// nothing of the machine that built it.
+#include <elf.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "decoders/builtin.h"
+#include "vxengine/abi.h"
+
+namespace vxa::decoders {
+namespace {
+
+class ImageTest : public testing::TestWithParam<Builtin> {
+ protected:
+  // REQUIRES: the image is large enough, else the test fails and gets zeros.
+  template <typename T>
+  T At(size_t offset) const {
+    T value = {};
+    std::string_view elf = GetParam().elf;
+    EXPECT_LE(offset + sizeof value, elf.size());
+    if (offset + sizeof value <= elf.size()) std::memcpy(&value, elf.data() + offset, sizeof value);
+    return value;
+  }
+
+  Elf32_Ehdr Header() const { return At<Elf32_Ehdr>(0); }
+
+  std::vector<Elf32_Phdr> Segments() const {
+    std::vector<Elf32_Phdr> segments;
+    for (int i = 0; i < Header().e_phnum; ++i) {
+      segments.push_back(At<Elf32_Phdr>(Header().e_phoff + i * sizeof(Elf32_Phdr)));
+    }
+    return segments;
+  }
+
+  std::vector<Elf32_Phdr> LoadSegments() const {
+    std::vector<Elf32_Phdr> segments = Segments();
+    std::erase_if(segments, [](const Elf32_Phdr& segment) { return segment.p_type != PT_LOAD; });
+    return segments;
+  }
+};
+
+TEST_P(ImageTest, IsAStaticProgramFor32BitX86) {
+  Elf32_Ehdr header = Header();
+  EXPECT_EQ(std::string_view(GetParam().elf).substr(0, 8), std::string_view("\x7f"
+                                                                            "ELF\x01\x01\x01\x00",
+                                                                            8));
+  EXPECT_EQ(header.e_type, ET_EXEC);
+  EXPECT_EQ(header.e_machine, EM_386);
+  EXPECT_EQ(header.e_phentsize, sizeof(Elf32_Phdr));
+  EXPECT_LE(header.e_phnum, VX_MAX_PROGRAM_HEADERS);
+  for (const Elf32_Phdr& segment : Segments()) {
+    EXPECT_TRUE(segment.p_type == PT_LOAD || segment.p_type == PT_GNU_STACK) << segment.p_type;
+  }
+}
+
+TEST_P(ImageTest, KeepsConstantsCodeAndVariablesApart) {
+  std::vector<Elf32_Phdr> segments = LoadSegments();
+  ASSERT_EQ(segments.size(), 3u);
+  EXPECT_EQ(segments[0].p_flags, uint32_t{PF_R});
+  EXPECT_EQ(segments[1].p_flags, uint32_t{PF_R | PF_X});
+  EXPECT_EQ(segments[2].p_flags, uint32_t{PF_R | PF_W});
+  EXPECT_GE(Header().e_entry, segments[1].p_vaddr);
+  EXPECT_LT(Header().e_entry, segments[1].p_vaddr + segments[1].p_filesz);
+}
+
+TEST_P(ImageTest, NoTwoSegmentsShareAPage) {
+  uint32_t first_free_page = VX_LOWEST_ADDRESS / VX_PAGE_SIZE;
+  for (const Elf32_Phdr& segment : LoadSegments()) {
+    EXPECT_GE(segment.p_vaddr / VX_PAGE_SIZE, first_free_page);
+    EXPECT_LE(segment.p_filesz, segment.p_memsz);
+    EXPECT_LE(segment.p_memsz, VX_HIGHEST_ADDRESS - segment.p_vaddr);
+    first_free_page = (segment.p_vaddr + segment.p_memsz - 1) / VX_PAGE_SIZE + 1;
+  }
+}
+
+TEST_P(ImageTest, LeavesRoomForAFullStack) {
+  EXPECT_GE(LoadSegments().front().p_vaddr, uint32_t{VX_LOWEST_ADDRESS + VX_STACK_SIZE});
+}
+
+TEST_P(ImageTest, IsStripped) {
+  for (int i = 0; i < Header().e_shnum; ++i) {
+    uint32_t type = At<Elf32_Shdr>(Header().e_shoff + i * sizeof(Elf32_Shdr)).sh_type;
+    EXPECT_TRUE(type != SHT_SYMTAB && type != SHT_NOTE) << type;
+  }
+}
+
+TEST_P(ImageTest, NamesNoPlaceOfItsBuild) {
+  for (const char* place : {"bazel", "execroot", "external/", "decoders/", "src/", "newlib", "/tmp",
+                            "/usr", "/home", "/proc"}) {
+    EXPECT_EQ(GetParam().elf.find(place), std::string_view::npos) << place;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Decoders, ImageTest,
+                         testing::ValuesIn(Builtins().begin(), Builtins().end()),
+                         [](const testing::TestParamInfo<Builtin>& info) {
+                           return std::string(info.param.name);
+                         });
+
+}  // namespace
+}  // namespace vxa::decoders

@@ -1,0 +1,220 @@
+"""vx_decoder and vx_library: guest programs, and upstream libraries compiled for guests.
+
+These run gcc themselves rather than through Bazel's C++ toolchain, and always in the host configuration, so
+that a guest is the same file whatever options and sanitizers the rest is built with. Its SHA-256 names it
+in every archive.
+"""
+
+load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "TOOL_ENV")
+
+VxInfo = provider(
+    doc = "Guest code to link with, and what its users need to compile.",
+    fields = {
+        "archives": "depset of .a files, users before what they use",
+        "defines": "depset of preprocessor definitions for all users",
+        "headers": "depset of header files (or folders of them)",
+        "includes": "depset of include folders, searched with -isystem",
+    },
+)
+
+# gcc writes the working directory into debug information; this name for it is the same everywhere.
+_COMPILE_ENV = dict(TOOL_ENV, PWD = "/proc/self/cwd")
+
+def _merge(deps, field, direct = []):
+    transitive = [getattr(dep[VxInfo], field) for dep in deps]
+    return depset(direct, transitive = transitive, order = "topological")
+
+def _compile(ctx, src, headers, includes, defines):
+    obj = ctx.actions.declare_file("%s_objects/%s.o" % (ctx.label.name, src.short_path.replace("../", "")))
+    args = ctx.actions.args()
+    args.add_all(GUEST_FLAGS)
+    args.add("-g")
+    args.add_all(["/proc/self/cwd=.", ctx.bin_dir.path + "/="], format_each = "-ffile-prefix-map=%s")
+
+    # Warnings are for our own code; upstream's are upstream's business.
+    args.add_all(["-w"] if ctx.label.workspace_name else ["-Wall", "-Wextra", "-Wno-unused-parameter"])
+    args.add("-iquote", ".")
+    args.add_all(includes, before_each = "-isystem")
+    args.add_all(defines, format_each = "-D%s")
+    args.add_all(ctx.attr.copts)
+    args.add("-c", src)
+    args.add("-o", obj)
+    ctx.actions.run(
+        executable = "/usr/bin/gcc",
+        arguments = [args],
+        inputs = depset([src], transitive = [headers]),
+        outputs = [obj],
+        env = _COMPILE_ENV,
+        mnemonic = "VxCompile",
+        progress_message = "Compiling %s for guests" % src.short_path,
+    )
+    return obj
+
+def _vx_library_impl(ctx):
+    deps = ctx.attr.deps + ctx.attr._libc
+    sources = [f for f in ctx.files.srcs if f.extension in ["c", "S"]]
+    private_headers = [f for f in ctx.files.srcs if f not in sources]
+    package = "/".join([part for part in [ctx.label.workspace_root, ctx.label.package] if part])
+    own_includes = [
+        "/".join([part for part in [root, package, include] if part and part != "."])
+        for include in ctx.attr.includes
+        for root in ["", ctx.bin_dir.path]
+    ]
+    headers = _merge(deps, "headers", ctx.files.hdrs)
+    includes = _merge(deps, "includes", own_includes)
+    defines = _merge(deps, "defines", ctx.attr.defines)
+
+    objects = [
+        _compile(
+            ctx,
+            src,
+            depset(private_headers, transitive = [headers]),
+            includes,
+            defines.to_list() + ctx.attr.local_defines,
+        )
+        for src in sources
+    ]
+    archive = ctx.actions.declare_file("lib%s.vx.a" % ctx.label.name)
+    args = ctx.actions.args()
+    args.add("Drcs", archive)
+    args.add_all(objects)
+    ctx.actions.run(
+        executable = "/usr/bin/ar",
+        arguments = [args],
+        inputs = objects,
+        outputs = [archive],
+        env = TOOL_ENV,
+        mnemonic = "VxArchive",
+    )
+    return [
+        DefaultInfo(files = depset([archive])),
+        VxInfo(
+            archives = _merge(deps, "archives", [archive]),
+            headers = headers,
+            includes = includes,
+            defines = defines,
+        ),
+    ]
+
+_vx_library = rule(
+    implementation = _vx_library_impl,
+    attrs = {
+        "copts": attr.string_list(),
+        "defines": attr.string_list(),
+        "deps": attr.label_list(providers = [VxInfo]),
+        "hdrs": attr.label_list(allow_files = True),
+        "includes": attr.string_list(),
+        "local_defines": attr.string_list(),
+        "srcs": attr.label_list(allow_files = True),
+        "_libc": attr.label_list(default = ["@newlib//:newlib"], providers = [VxInfo]),
+    },
+)
+
+def vx_library(name, tags = [], **kwargs):
+    """A library for guests: C and assembler sources compiled like a decoder's, headers, include folders.
+
+    Args:
+      name: the target's name.
+      tags: as everywhere; `manual` is added, because only decoders that need it should cause it to be built.
+      **kwargs: srcs (.c and .S are compiled, the rest are private headers), hdrs, includes (folders for
+        users' -isystem), defines (for users too), local_defines, copts, deps; as in cc_library.
+    """
+    _vx_library(name = name, tags = tags + ["manual"], **kwargs)
+
+def _link(ctx, output):
+    archives = _merge(ctx.attr.libraries, "archives")
+    args = ctx.actions.args()
+    args.add_all(CPU_FLAGS)
+    args.add_all(["-static", "-nostdlib", "-no-pie", "-fuse-ld=bfd", "-Wl,--gc-sections,--build-id=none"])
+    args.add("-Wl,-z,max-page-size=4096,-z,noexecstack,--fatal-warnings,--undefined=_start")
+    args.add(ctx.file._script, format = "-Wl,-T,%s")
+    args.add("-o", output)
+    args.add("-Wl,--start-group")
+    args.add_all(archives)
+    args.add_all(["-lgcc", "-Wl,--end-group"])
+    ctx.actions.run(
+        executable = "/usr/bin/gcc",
+        arguments = [args],
+        inputs = depset([ctx.file._script], transitive = [archives]),
+        outputs = [output],
+        env = TOOL_ENV,
+        mnemonic = "VxLink",
+    )
+
+def _vx_program_impl(ctx):
+    _link(ctx, ctx.outputs.debug)
+    args = ctx.actions.args()
+    args.add_all(["--strip-all", "--remove-section=.comment"])
+    args.add(ctx.outputs.debug)
+    args.add(ctx.outputs.vx)
+    ctx.actions.run(
+        executable = "/usr/bin/objcopy",
+        arguments = [args],
+        inputs = [ctx.outputs.debug],
+        outputs = [ctx.outputs.vx],
+        env = TOOL_ENV,
+        mnemonic = "VxStrip",
+    )
+    return [DefaultInfo(files = depset([ctx.outputs.vx]), runfiles = ctx.runfiles([ctx.outputs.vx]))]
+
+_LINK_ATTRS = {
+    "libraries": attr.label_list(providers = [VxInfo], cfg = "host"),
+    "_script": attr.label(default = "//decoders/sdk:guest.ld", allow_single_file = True),
+}
+
+_vx_program = rule(
+    implementation = _vx_program_impl,
+    attrs = dict(
+        _LINK_ATTRS,
+        debug = attr.output(mandatory = True),
+        vx = attr.output(mandatory = True),
+    ),
+)
+
+def _vx_native32_impl(ctx):
+    program = ctx.actions.declare_file(ctx.label.name)
+    _link(ctx, program)
+    return [DefaultInfo(executable = program)]
+
+_vx_native32 = rule(
+    implementation = _vx_native32_impl,
+    attrs = _LINK_ATTRS,
+    executable = True,
+)
+
+def vx_decoder(name, srcs, deps = [], copts = [], defines = [], **kwargs):
+    """A guest program.
+
+    Makes NAME.vx, a stripped static ELF32, NAME.vx.debug, the same with symbols and debug information, and
+    on demand NAME.native32, the same objects as a 32-bit Linux program: for gdb, and as the baseline of benchmarks.
+
+    Args:
+      name: the decoder's name.
+      srcs: C and assembler sources and their headers, with main() in one of them.
+      deps: vx_library targets.
+      copts: more compiler flags for srcs; they come last.
+      defines: preprocessor definitions for srcs.
+      **kwargs: visibility, testonly and the like.
+    """
+    objects = name + "_main"
+    vx_library(
+        name = objects,
+        srcs = srcs,
+        copts = copts,
+        local_defines = defines,
+        deps = deps + ["//decoders/sdk"],
+        **kwargs
+    )
+    _vx_program(
+        name = name,
+        debug = name + ".vx.debug",
+        libraries = [objects, "//decoders/sdk:runtime"],
+        vx = name + ".vx",
+        **kwargs
+    )
+    _vx_native32(
+        name = name + ".native32",
+        libraries = [objects, "//decoders/sdk:runtime_native32"],
+        tags = ["manual"],
+        **kwargs
+    )

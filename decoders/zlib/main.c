@@ -1,0 +1,115 @@
+/* The zlib decoder: gzip (RFC 1952), zlib (RFC 1950) and raw deflate (RFC 1951) streams.
+ *
+ *   zlib.vx [raw | zlib | gzip]
+ *
+ * Without an argument the header tells gzip from zlib; raw deflate has none and must be asked for.
+ * gzip members may follow each other, each with zero bytes after it; nothing may follow the others.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "decoders/sdk/vx.h"
+#include "zlib.h"
+
+/* inflateInit2()'s windowBits. */
+enum Wrapper { kRaw = -MAX_WBITS, kZlib = MAX_WBITS, kGzip = MAX_WBITS + 16, kDetect = 0 };
+
+/* Large beside deflate's window of 32 KiB, which inflate() saves whenever it returns. */
+enum { kInputSize = 1 << 16, kOutputSize = 1 << 18 };
+
+static const char kName[] = "zlib";
+
+static unsigned char input[kInputSize];
+static unsigned char output[kOutputSize];
+static unsigned long long input_read; /* bytes of the input that have gone into input[] so far */
+static z_stream stream;
+
+/* Makes stream.avail_in positive; false at the end of the input. */
+static int Refill(void) {
+  if (stream.avail_in != 0) return 1;
+  stream.next_in = input;
+  stream.avail_in = (unsigned)read(VX_FD_INPUT, input, sizeof input);
+  input_read += stream.avail_in;
+  return stream.avail_in != 0;
+}
+
+static void Flush(void) {
+  write(VX_FD_OUTPUT, output, sizeof output - stream.avail_out);
+  stream.next_out = output;
+  stream.avail_out = sizeof output;
+}
+
+static _Noreturn void Fail(const char* why) {
+  Flush();
+  vx_fail_at(kName, why, input_read - stream.avail_in);
+}
+
+static enum Wrapper ParseArguments(int argc, char** argv) {
+  if (argc <= 1) return kDetect;
+  if (argc == 2) {
+    if (strcmp(argv[1], "raw") == 0) return kRaw;
+    if (strcmp(argv[1], "zlib") == 0) return kZlib;
+    if (strcmp(argv[1], "gzip") == 0) return kGzip;
+  }
+  vx_fail(kName, "the only argument may be raw, zlib or gzip", 2);
+}
+
+/* REQUIRES: the input's first bytes have been read. */
+static enum Wrapper Detect(void) {
+  if (stream.avail_in < 2) Fail("too short for a gzip or zlib header");
+  unsigned first = stream.next_in[0], second = stream.next_in[1];
+  if (first == 0x1f && second == 0x8b) return kGzip;
+  /* RFC 1950, 2.2: method 8, a window of at most 32 KiB, check bits. */
+  if ((first & 0xf) == Z_DEFLATED && first >> 4 <= 7 && (first << 8 | second) % 31 == 0)
+    return kZlib;
+  Fail("neither a gzip nor a zlib header");
+}
+
+/* Decodes one stream, up to the end of its trailer. */
+static void Decode(void) {
+  for (;;) {
+    Refill(); /* At the input's end inflate() may still have bytes to give. */
+    int result = inflate(&stream, Z_NO_FLUSH);
+    if (stream.avail_out == 0) Flush();
+    switch (result) {
+      case Z_OK:
+        break;
+      case Z_STREAM_END:
+        return;
+      case Z_BUF_ERROR:
+        Fail("the input ends within a stream");
+      case Z_NEED_DICT:
+        Fail("the stream needs a preset dictionary");
+      default:
+        Fail(stream.msg != NULL ? stream.msg : "out of memory");
+    }
+  }
+}
+
+static void SkipZeros(void) {
+  while (Refill() && *stream.next_in == 0) {
+    ++stream.next_in;
+    --stream.avail_in;
+  }
+}
+
+int main(int argc, char** argv) {
+  enum Wrapper wrapper = ParseArguments(argc, argv);
+  stream.next_out = output;
+  stream.avail_out = sizeof output;
+  if (!Refill()) Fail("the input is empty");
+  if (wrapper == kDetect) wrapper = Detect();
+  if (inflateInit2(&stream, wrapper) != Z_OK) Fail("out of memory");
+
+  Decode();
+  if (wrapper == kGzip) {
+    for (SkipZeros(); Refill(); SkipZeros()) {
+      if (*stream.next_in != 0x1f) Fail("junk after a gzip member");
+      inflateReset(&stream);
+      Decode();
+    }
+  }
+  if (Refill()) Fail("junk after the stream");
+  Flush();
+  return 0;
+}

@@ -1,0 +1,374 @@
+// What zlib.vx accepts and refuses. The streams come from the host's zlib, an encoder that shares
+// no object with the guest.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "decoders/testing/run_guest.h"
+
+namespace vxa::decoders {
+namespace {
+
+using ::testing::MatchesRegex;
+
+// deflateInit2()'s windowBits for each wrapper at the largest window.
+enum Wrapper { kRaw = -15, kZlib = 15, kGzip = 31 };
+constexpr Wrapper kWrappers[] = {kRaw, kZlib, kGzip};
+
+struct Encoding {
+  int window_bits = kGzip;
+  int level = 6;
+  int strategy = Z_DEFAULT_STRATEGY;
+  int memory_level = 8;
+  gz_header* header = nullptr;
+  std::string dictionary;
+};
+
+std::string Encode(const std::string& data, const Encoding& encoding) {
+  z_stream stream = {};
+  EXPECT_EQ(deflateInit2(&stream, encoding.level, Z_DEFLATED, encoding.window_bits,
+                         encoding.memory_level, encoding.strategy),
+            Z_OK);
+  if (encoding.header != nullptr) {
+    EXPECT_EQ(deflateSetHeader(&stream, encoding.header), Z_OK);
+  }
+  if (!encoding.dictionary.empty()) {
+    EXPECT_EQ(
+        deflateSetDictionary(&stream, reinterpret_cast<const Bytef*>(encoding.dictionary.data()),
+                             static_cast<uInt>(encoding.dictionary.size())),
+        Z_OK);
+  }
+  std::string encoded(deflateBound(&stream, data.size()) + 70000, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  stream.avail_in = static_cast<uInt>(data.size());
+  stream.next_out = reinterpret_cast<Bytef*>(encoded.data());
+  stream.avail_out = static_cast<uInt>(encoded.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  encoded.resize(stream.total_out);
+  deflateEnd(&stream);
+  return encoded;
+}
+
+std::string Gzip(const std::string& data) { return Encode(data, {}); }
+
+// Words and numbers of every length between runs of noise: matches near and far, literals, stored
+// blocks.
+std::string Sample(size_t length) {
+  std::string sample;
+  uint32_t state = 12345;
+  auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
+  while (sample.size() < length) {
+    switch (next() % 4) {
+      case 0:
+        sample += "packs, manifests and the index ";
+        break;
+      case 1:
+        sample.append(next() % 300, static_cast<char>('a' + next() % 26));
+        break;
+      case 2:
+        for (int i = 0; i < 20; ++i) sample += static_cast<char>(next());
+        break;
+      case 3:
+        if (!sample.empty()) sample += sample.substr(next() % sample.size(), next() % 500);
+        break;
+    }
+  }
+  sample.resize(length);
+  return sample;
+}
+
+std::vector<std::string> Arguments(int window_bits) {
+  return window_bits < 0 ? std::vector<std::string>{"raw"} : std::vector<std::string>{};
+}
+
+GuestRun Decode(const std::string& encoded, const std::vector<std::string>& arguments = {}) {
+  return RunGuest("decoders/zlib/zlib", arguments, encoded);
+}
+
+void ExpectDecodes(const std::string& encoded, const std::vector<std::string>& arguments,
+                   const std::string& data) {
+  GuestRun run = Decode(encoded, arguments);
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 0u);
+  EXPECT_EQ(run.diagnostics, "");
+  EXPECT_TRUE(run.output == data) << run.output.size() << " bytes came out of " << data.size();
+}
+
+void ExpectRefused(const std::string& encoded, const std::vector<std::string>& arguments,
+                   const std::string& diagnostics) {
+  GuestRun run = Decode(encoded, arguments);
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_EQ(run.diagnostics, diagnostics);
+}
+
+TEST(ZlibDecoderTest, DecodesEveryLevelAndStrategyInEveryWrapper) {
+  std::string data = Sample(20000);
+  for (Wrapper wrapper : kWrappers) {
+    for (int level = 0; level <= 9; ++level) {
+      for (int strategy : {Z_DEFAULT_STRATEGY, Z_FILTERED, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED}) {
+        SCOPED_TRACE(testing::Message() << wrapper << " " << level << " " << strategy);
+        ExpectDecodes(Encode(data, {.window_bits = wrapper, .level = level, .strategy = strategy}),
+                      Arguments(wrapper), data);
+      }
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, DecodesEveryWindowSizeAndMemoryLevel) {
+  std::string data = Sample(70000);
+  for (int bits = 9; bits <= 15; ++bits) {
+    for (int window_bits : {-bits, bits, bits + 16}) {
+      SCOPED_TRACE(window_bits);
+      ExpectDecodes(Encode(data, {.window_bits = window_bits, .memory_level = bits - 8}),
+                    Arguments(window_bits), data);
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, DecodesNothing) {
+  for (Wrapper wrapper : kWrappers) {
+    for (int level : {0, 6}) {
+      ExpectDecodes(Encode("", {.window_bits = wrapper, .level = level}), Arguments(wrapper), "");
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, DecodesMoreThanItsBuffersHold) {
+  for (size_t length : {(1u << 18) - 1, 1u << 18, (1u << 18) + 1, 1500000u}) {
+    std::string data = Sample(length);
+    for (Wrapper wrapper : kWrappers) {
+      ExpectDecodes(Encode(data, {.window_bits = wrapper}), Arguments(wrapper), data);
+    }
+    ExpectDecodes(Encode(data, {.level = 0}), {}, data);
+  }
+}
+
+TEST(ZlibDecoderTest, DecodesTheLongestMatchesAcrossFullBuffers) {
+  std::string data(3000001, '\0');
+  ExpectDecodes(Gzip(data), {}, data);
+}
+
+TEST(ZlibDecoderTest, AnArgumentNamesTheFormat) {
+  std::string data = Sample(1000);
+  ExpectDecodes(Encode(data, {.window_bits = kRaw}), {"raw"}, data);
+  ExpectDecodes(Encode(data, {.window_bits = kZlib}), {"zlib"}, data);
+  ExpectDecodes(Encode(data, {.window_bits = kGzip}), {"gzip"}, data);
+}
+
+TEST(ZlibDecoderTest, AnotherFormatThanTheNamedOneIsRefused) {
+  const std::pair<Wrapper, std::string> kFormats[] = {
+      {kRaw, "raw"}, {kZlib, "zlib"}, {kGzip, "gzip"}};
+  for (const auto& [wrapper, own_format] : kFormats) {
+    std::string encoded = Encode(Sample(1000), {.window_bits = wrapper});
+    for (const auto& [unused, format] : kFormats) {
+      EXPECT_EQ(Decode(encoded, {format}).exit_status, format == own_format ? 0u : 1u)
+          << own_format << " as " << format;
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, OtherArgumentsAreRefusedWhateverTheInput) {
+  const std::vector<std::vector<std::string>> kOthers = {{"Raw"}, {"deflate"},      {""},
+                                                         {"-d"},  {"gzip", "gzip"}, {"raw", ""}};
+  for (const std::vector<std::string>& arguments : kOthers) {
+    GuestRun run = Decode(Gzip("data"), arguments);
+    EXPECT_EQ(run.exit_status, 2u);
+    EXPECT_EQ(run.output, "");
+    EXPECT_EQ(run.diagnostics, "zlib: the only argument may be raw, zlib or gzip\n");
+  }
+}
+
+TEST(ZlibDecoderTest, RawDeflateIsNeverGuessed) {
+  ExpectRefused(Encode("data", {.window_bits = kRaw}), {},
+                "zlib: neither a gzip nor a zlib header, at byte 0 of the input\n");
+  ExpectRefused("plain text", {},
+                "zlib: neither a gzip nor a zlib header, at byte 0 of the input\n");
+}
+
+TEST(ZlibDecoderTest, AnEmptyInputIsNoStream) {
+  for (const char* format : {"raw", "zlib", "gzip"}) {
+    ExpectRefused("", {format}, "zlib: the input is empty, at byte 0 of the input\n");
+  }
+  ExpectRefused("", {}, "zlib: the input is empty, at byte 0 of the input\n");
+  ExpectRefused("\x1f", {}, "zlib: too short for a gzip or zlib header, at byte 0 of the input\n");
+}
+
+TEST(ZlibDecoderTest, GzipMembersFollowEachOther) {
+  std::string a = Sample(100000), b = Sample(33), encoded = Gzip(a) + Gzip("") + Gzip(b);
+  ExpectDecodes(encoded, {}, a + b);
+  ExpectDecodes(encoded, {"gzip"}, a + b);
+}
+
+TEST(ZlibDecoderTest, ManySmallGzipMembersAreFine) {
+  std::string encoded, data;
+  for (int i = 0; i < 3000; ++i) {
+    encoded += Gzip(std::to_string(i));
+    data += std::to_string(i);
+  }
+  ExpectDecodes(encoded, {}, data);
+}
+
+TEST(ZlibDecoderTest, GzipMembersMayHaveZerosAfterThem) {
+  std::string data = Sample(500), encoded = Gzip(data);
+  for (size_t zeros : {1u, 511u, 100000u}) {
+    std::string padding(zeros, '\0');
+    ExpectDecodes(encoded + padding, {}, data);
+    ExpectDecodes(encoded + padding + encoded + padding, {}, data + data);
+  }
+}
+
+TEST(ZlibDecoderTest, JunkAfterAGzipMemberIsRefusedAtItsPlace) {
+  std::string data = Sample(500), encoded = Gzip(data);
+  ExpectRefused(encoded + "junk", {},
+                "zlib: junk after a gzip member, at byte " + std::to_string(encoded.size()) +
+                    " of the input\n");
+  ExpectRefused(encoded + std::string(9, '\0') + "x", {},
+                "zlib: junk after a gzip member, at byte " + std::to_string(encoded.size() + 9) +
+                    " of the input\n");
+  for (std::string junk : {"\x1f", "\x1f\x8b", "\x1f\x8c", "\x1f\x8b\x08\x01"}) {
+    GuestRun run = Decode(encoded + junk);
+    EXPECT_EQ(run.exit_status, 1u);
+    EXPECT_TRUE(run.output == data);
+  }
+  EXPECT_EQ(Decode(encoded + Encode(data, {.window_bits = kZlib})).exit_status, 1u);
+}
+
+TEST(ZlibDecoderTest, NothingMayFollowARawOrZlibStream) {
+  for (Wrapper wrapper : {kRaw, kZlib}) {
+    std::string encoded = Encode(Sample(500), {.window_bits = wrapper});
+    for (std::string after : {std::string(1, '\0'), std::string("junk"), encoded}) {
+      ExpectRefused(encoded + after, Arguments(wrapper),
+                    "zlib: junk after the stream, at byte " + std::to_string(encoded.size()) +
+                        " of the input\n");
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, GzipHeadersMayHaveEveryField) {
+  std::string data = Sample(100), extra(300, '\x7f'), name = "a name", comment = "a comment";
+  for (int fields = 0; fields < 32; ++fields) {
+    gz_header header = {};
+    header.time = 1500000000;
+    header.os = 255;
+    header.text = fields & 16;
+    header.hcrc = fields & 8;
+    if (fields & 4) header.extra = reinterpret_cast<Bytef*>(extra.data()), header.extra_len = 300;
+    if (fields & 2) header.name = reinterpret_cast<Bytef*>(name.data());
+    if (fields & 1) header.comment = reinterpret_cast<Bytef*>(comment.data());
+    std::string encoded = Encode(data, {.header = &header});
+    SCOPED_TRACE(fields);
+    ExpectDecodes(encoded + encoded, {}, data + data);
+    if (header.hcrc) {
+      std::string changed = encoded;
+      changed[4] ^= 1;  // the time
+      EXPECT_THAT(Decode(changed).diagnostics,
+                  MatchesRegex("zlib: header crc mismatch, at byte [0-9]+ of the input\n"));
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, UnknownGzipMethodsAndFlagsAreRefused) {
+  std::string encoded = Gzip("data");
+  for (int flag : {0x20, 0x40, 0x80}) {
+    std::string changed = encoded;
+    changed[3] = static_cast<char>(flag);
+    EXPECT_THAT(Decode(changed).diagnostics, MatchesRegex("zlib: unknown header flags set, .*\n"));
+  }
+  encoded[2] = 7;
+  EXPECT_THAT(Decode(encoded).diagnostics, MatchesRegex("zlib: unknown compression method, .*\n"));
+}
+
+TEST(ZlibDecoderTest, AStreamThatNeedsADictionaryIsRefused) {
+  std::string encoded = Encode("dictionary", {.window_bits = kZlib, .dictionary = "a dictionary"});
+  EXPECT_THAT(Decode(encoded).diagnostics,
+              MatchesRegex("zlib: the stream needs a preset dictionary, at byte 6 of the input\n"));
+}
+
+TEST(ZlibDecoderTest, AMatchBeforeTheBeginningIsRefused) {
+  // The dictionary's matches, without the dictionary.
+  std::string encoded =
+      Encode("dictionary dictionary", {.window_bits = kRaw, .dictionary = "a dictionary"});
+  EXPECT_THAT(Decode(encoded, {"raw"}).diagnostics,
+              MatchesRegex("zlib: invalid distance too far back, .*\n"));
+}
+
+TEST(ZlibDecoderTest, AStreamCutOffAnywhereIsRefusedAndWhatCameBeforeIsKept) {
+  std::string data = Sample(300);
+  for (Wrapper wrapper : kWrappers) {
+    for (int level : {0, 9}) {
+      std::string encoded = Encode(data, {.window_bits = wrapper, .level = level});
+      for (size_t length = 0; length < encoded.size(); ++length) {
+        SCOPED_TRACE(testing::Message() << wrapper << " " << length);
+        GuestRun run = Decode(encoded.substr(0, length), Arguments(wrapper));
+        EXPECT_EQ(run.failure, "");
+        EXPECT_EQ(run.exit_status, 1u);
+        EXPECT_THAT(run.diagnostics, MatchesRegex("zlib: .*, at byte [0-9]+ of the input\n"));
+        EXPECT_EQ(run.output, data.substr(0, run.output.size()));
+      }
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, ASecondMemberCutOffAnywhereIsRefused) {
+  std::string data = Sample(50), encoded = Gzip(data);
+  for (size_t length = 1; length < encoded.size(); ++length) {
+    GuestRun run = Decode(encoded + encoded.substr(0, length));
+    EXPECT_EQ(run.exit_status, 1u) << length;
+  }
+}
+
+TEST(ZlibDecoderTest, NoFlippedBitGivesOtherOutputAsGood) {
+  std::string data = Sample(120);
+  for (Wrapper wrapper : {kZlib, kGzip}) {
+    std::string encoded = Encode(data, {.window_bits = wrapper});
+    for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
+      std::string changed = encoded;
+      changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
+      GuestRun run = Decode(changed);
+      SCOPED_TRACE(testing::Message() << wrapper << " bit " << bit);
+      EXPECT_EQ(run.failure, "");
+      if (run.exit_status == 0) {
+        EXPECT_EQ(run.output, data);
+      } else {
+        EXPECT_THAT(run.diagnostics, MatchesRegex("zlib: .*, at byte [0-9]+ of the input\n"));
+      }
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, NoFlippedBitOfRawDeflateDoesWorseThanAnError) {
+  // Raw deflate has no check value: other output is possible, a trap is not.
+  std::string encoded = Encode(Sample(120), {.window_bits = kRaw});
+  for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
+    std::string changed = encoded;
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
+    GuestRun run = Decode(changed, {"raw"});
+    EXPECT_EQ(run.failure, "") << bit;
+    EXPECT_LE(run.exit_status, 1u) << bit;
+  }
+}
+
+TEST(ZlibDecoderTest, WrongCheckValuesAreRefused) {
+  std::string data = Sample(1000), gzip = Gzip(data);
+  std::string zlib = Encode(data, {.window_bits = kZlib});
+  gzip[gzip.size() - 8] ^= 1;
+  EXPECT_THAT(Decode(gzip).diagnostics, MatchesRegex("zlib: incorrect data check, .*\n"));
+  gzip[gzip.size() - 8] ^= 1;
+  gzip[gzip.size() - 1] ^= 1;
+  EXPECT_THAT(Decode(gzip).diagnostics, MatchesRegex("zlib: incorrect length check, .*\n"));
+  zlib[zlib.size() - 1] ^= 1;
+  EXPECT_THAT(Decode(zlib).diagnostics, MatchesRegex("zlib: incorrect data check, .*\n"));
+}
+
+TEST(ZlibDecoderTest, IsSmall) {
+  EXPECT_LE(std::filesystem::file_size("decoders/zlib/zlib.vx"), 65536u);
+}
+
+}  // namespace
+}  // namespace vxa::decoders
