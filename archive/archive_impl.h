@@ -1,0 +1,53 @@
+// The archive itself: what an Archive's calls do, with the parts in core.h.
+#ifndef ARCHIVE_ARCHIVE_IMPL_H_
+#define ARCHIVE_ARCHIVE_IMPL_H_
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "archive/archive.h"
+#include "archive/core.h"
+#include "archive/env.h"
+#include "vxa/archive/v1/records.pb.h"
+
+namespace vxa {
+
+class ArchiveImpl : public Archive {
+ public:
+  // `lock` keeps others from the archive's directory.
+  ArchiveImpl(std::unique_ptr<Held> lock, std::unique_ptr<Core> core);
+  ~ArchiveImpl() override;
+
+  absl::StatusOr<std::unique_ptr<Upload>> Put(PutSpec spec, CallContext context) override;
+  absl::StatusOr<ReadResult> Read(const ReadSpec& spec, ReadSink& sink,
+                                  const CallContext& context) override;
+  absl::StatusOr<ObjectInfo> Stat(const std::string& ns, const std::string& name,
+                                  uint64_t version) override;
+  absl::StatusOr<ListResult> List(const ListSpec& spec) override;
+  absl::StatusOr<uint64_t> Delete(const DeleteSpec& spec) override;
+
+ private:
+  absl::StatusOr<archive::v1::Manifest> Find(const std::string& ns, const std::string& name,
+                                             uint64_t version);
+  absl::StatusOr<ReadResult> ReadOriginal(const archive::v1::Manifest& manifest,
+                                          const ReadSpec& spec, ReadSink& sink,
+                                          const CallContext& context);
+  absl::StatusOr<ReadResult> ReadViewOf(const archive::v1::Manifest& manifest, const ReadSpec& spec,
+                                        ReadSink& sink, const CallContext& context);
+
+  void WriteBarriers();
+
+  const std::unique_ptr<Held> lock_;
+  const std::unique_ptr<Core> core_;
+  absl::Notification closing_;
+  std::thread idler_;  // last: it uses the others
+};
+
+// Archive::Open on some other operating system than the real one.
+absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions options);
+
+}  // namespace vxa
+
+#endif  // ARCHIVE_ARCHIVE_IMPL_H_

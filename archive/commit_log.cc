@@ -1,0 +1,96 @@
+#include "archive/commit_log.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "archive/errors.h"
+#include "archive/fold.h"
+#include "archive/log.h"
+
+namespace vxa {
+
+absl::Status CommitLog::Commit(Change& change) {
+  Waiter waiter{.change = &change};
+  absl::MutexLock lock(&mutex_);
+  queue_.push_back(&waiter);
+  while (!waiter.done && queue_.front() != &waiter) waiter.wake.Wait(&mutex_);
+  if (waiter.done) return waiter.status;
+
+  const std::vector<Waiter*> group(queue_.begin(), queue_.end());
+  mutex_.Unlock();
+  CommitGroup(group);
+  mutex_.Lock();
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(group.size()));
+  for (Waiter* member : group) {
+    member->done = true;
+    if (member != &waiter) member->wake.Signal();
+  }
+  if (!queue_.empty()) queue_.front()->wake.Signal();
+  return waiter.status;
+}
+
+void CommitLog::CommitGroup(const std::vector<Waiter*>& group) {
+  if (!broken_.ok()) {
+    for (Waiter* waiter : group) waiter->status = broken_;
+    return;
+  }
+  IndexTransaction state(index_);
+  for (Waiter* waiter : group) AppendOne(*waiter, state);
+  if (std::ranges::none_of(group, [](Waiter* waiter) { return waiter->record.has_value(); })) {
+    return;
+  }
+  if (absl::Status status = SyncAndPublish(group, state); !status.ok()) {
+    broken_ = Error(Reason::kStoreFailed,
+                    absl::StrCat("the archive takes no more changes until it is opened anew: ",
+                                 status.message()));
+    Log(LogLevel::kError, std::string(broken_.message()));
+    for (Waiter* waiter : group) waiter->status = broken_;
+  }
+}
+
+void CommitLog::AppendOne(Waiter& waiter, IndexTransaction& state) {
+  absl::StatusOr<std::optional<NewRecord>> prepared = waiter.change->Prepare(state);
+  waiter.status = prepared.status();
+  if (!prepared.ok() || !*prepared) return;
+  for (std::string_view piece : (*prepared)->pieces) waiter.payload += piece;
+  absl::StatusOr<PackWriter::Appended> appended = writer_.Append(**prepared);
+  waiter.status = appended.status();
+  if (!appended.ok()) return;
+  waiter.record = {(*prepared)->type, Digest::Of(waiter.payload), appended->record};
+  waiter.status = Apply(*waiter.record, waiter.payload, state);
+  if (!waiter.status.ok()) broken_ = waiter.status;
+}
+
+// An error means that packs and index may disagree.
+absl::Status CommitLog::SyncAndPublish(const std::vector<Waiter*>& group, IndexTransaction& state) {
+  if (!broken_.ok()) return broken_;
+  absl::StatusOr<PackWriter::Synced> synced = writer_.Sync();
+  if (!synced.ok()) {
+    // What went into a pack that was sealed on the way is durable all the same, and stands. All
+    // answers from the first lost record on may build on it.
+    auto lost = std::ranges::find_if(group, [this](Waiter* waiter) {
+      return waiter->record && !writer_.IsIntact(waiter->record->location);
+    });
+    for (auto at = lost; at != group.end(); ++at) {
+      (*at)->status = Error(Reason::kStoreFailed,
+                            absl::StrCat("nothing is stored: ", synced.status().message()));
+    }
+    state.Clear();
+    for (auto at = group.begin(); at != lost; ++at) {
+      if (!(*at)->record) continue;
+      absl::Status applied = Apply(*(*at)->record, (*at)->payload, state);
+      if (!applied.ok()) return applied;
+    }
+    synced = writer_.Sync();
+    if (!synced.ok()) return synced.status();
+  }
+  for (const RecordRef& record : synced->records) {
+    if (record.type == RecordType::kManifest || record.type == RecordType::kUpdate) continue;
+    if (absl::Status applied = Apply(record, "", state); !applied.ok()) return applied;
+  }
+  state.SetWatermark(synced->position);
+  return state.Write();
+}
+
+}  // namespace vxa

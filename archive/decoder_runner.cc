@@ -1,0 +1,254 @@
+#include "archive/decoder_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "archive/call_context.h"
+#include "archive/errors.h"
+#include "archive/fold.h"
+#include "archive/text.h"
+#include "decoders/builtin.h"
+
+namespace vxa {
+namespace {
+
+constexpr size_t kImagesKept = 64;
+constexpr size_t kDiagnosticsShown = 4096;  // bytes
+
+class StringSource : public vx::ByteSource {
+ public:
+  explicit StringSource(std::string_view bytes) : bytes_(bytes) {}
+  absl::StatusOr<std::string_view> Next() override { return std::exchange(bytes_, {}); }
+
+ private:
+  std::string_view bytes_;
+};
+
+// Hashes what comes, and keeps it where it is wanted.
+class CheckingSink : public vx::ByteSink {
+ public:
+  CheckingSink(uint64_t limit, std::string* kept) : limit_(limit), kept_(kept) {
+    if (kept_ != nullptr) kept_->reserve(limit);
+  }
+  absl::Status Append(std::string_view bytes) override {
+    if (bytes.size() > limit_ - size_) {
+      return Error(Reason::kDecoderFailed,
+                   absl::StrCat("the decoder gives more than the ", limit_, " bytes it has to"));
+    }
+    size_ += bytes.size();
+    hasher_.Update(bytes);
+    if (kept_ != nullptr) kept_->append(bytes);
+    return absl::OkStatus();
+  }
+  uint64_t size() const { return size_; }
+  Digest Finish() { return hasher_.Finish(); }
+
+ private:
+  const uint64_t limit_;
+  std::string* const kept_;
+  uint64_t size_ = 0;
+  Hasher hasher_;
+};
+
+}  // namespace
+
+void CostSheet::Add(const Digest& decoder, uint64_t encoded_bytes, const vx::DecodeResult& result) {
+  DecodeCost& cost = costs_[decoder];
+  const vx::Counters& counters = result.outcome.counters;
+  ++cost.decodes;
+  cost.encoded_bytes += encoded_bytes;
+  cost.decoded_bytes += counters.bytes_out;
+  cost.instructions += counters.instructions;
+  cost.peak_memory = std::max(cost.peak_memory, counters.peak_memory);
+  cost.time += result.wall_time;
+}
+
+std::vector<DecodeCost> CostSheet::Costs() const {
+  std::vector<DecodeCost> costs;
+  for (const auto& [decoder, cost] : costs_) {
+    costs.push_back(cost);
+    costs.back().decoder = decoder;
+    costs.back().decoder_name = BuiltinName(decoder);
+  }
+  return costs;
+}
+
+std::string BuiltinName(const Digest& decoder) {
+  static const auto* names = [] {
+    auto* map = new std::map<Digest, std::string>;
+    for (const decoders::Builtin& builtin : decoders::Builtins()) {
+      map->emplace(Digest::Of(builtin.elf), builtin.name);
+    }
+    return map;
+  }();
+  auto found = names->find(decoder);
+  return found == names->end() ? "" : found->second;
+}
+
+archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
+                                  const vx::Limits& limits) {
+  archive::v1::Decode decode;
+  *decode.mutable_decoder() = ToMessage(decoder);
+  for (const std::string& argument : arguments) decode.add_arguments(argument);
+  decode.set_profile(static_cast<uint32_t>(vx::Profile::kVx2026));
+  decode.set_memory_limit(limits.memory);
+  decode.set_stack_size(limits.stack);
+  return decode;
+}
+
+// Held while a decoder runs; handed on while it can't.
+class DecoderRunner::Turn {
+ public:
+  explicit Turn(DecoderRunner& runner) : runner_(runner) {}
+  ~Turn() {
+    if (held_) GiveBack();
+  }
+
+  absl::Status Take(const CallContext& context) {
+    absl::MutexLock lock(&runner_.mutex_);
+    const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(runner_.mutex_) {
+      return runner_.free_ > 0;
+    };
+    while (!runner_.mutex_.AwaitWithTimeout(absl::Condition(&free), kAskInterval)) {
+      if (absl::Status status = CheckContext(context); !status.ok()) return status;
+    }
+    --runner_.free_;
+    held_ = true;
+    return absl::OkStatus();
+  }
+
+  void GiveBack() {
+    absl::MutexLock lock(&runner_.mutex_);
+    ++runner_.free_;
+    held_ = false;
+  }
+
+ private:
+  DecoderRunner& runner_;
+  bool held_ = false;
+};
+
+absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSource& source,
+                                                    vx::ByteSink& sink,
+                                                    const CallContext& context) {
+  absl::StatusOr<Digest> digest = FromMessage(job.decode.decoder());
+  if (!digest.ok()) return Error(Reason::kDataDamaged, Std(digest.status().message()));
+  const uint32_t profile = job.decode.profile();
+  if (profile != static_cast<uint32_t>(vx::Profile::kVx2026) &&
+      profile != static_cast<uint32_t>(vx::Profile::kVx2026Int)) {
+    return Error(Reason::kDataDamaged,
+                 absl::StrCat("a decode wants the unknown profile ", profile));
+  }
+  absl::StatusOr<std::shared_ptr<const std::string>> image = Image(*digest, job.locator);
+  if (!image.ok()) return image.status();
+
+  Turn turn(*this);
+  if (absl::Status status = turn.Take(context); !status.ok()) return status;
+
+  // Where source or sink may block, others have their turn in the meantime.
+  struct YieldingSource : vx::ByteSource {
+    vx::ByteSource& source;
+    Turn& turn;
+    const CallContext& context;
+    YieldingSource(vx::ByteSource& s, Turn& t, const CallContext& c)
+        : source(s), turn(t), context(c) {}
+    absl::StatusOr<std::string_view> Next() override {
+      turn.GiveBack();
+      absl::StatusOr<std::string_view> next = source.Next();
+      absl::Status taken = turn.Take(context);
+      if (!taken.ok()) return taken;
+      return next;
+    }
+  } yielding_source(source, turn, context);
+  struct YieldingSink : vx::ByteSink {
+    vx::ByteSink& sink;
+    Turn& turn;
+    const CallContext& context;
+    YieldingSink(vx::ByteSink& s, Turn& t, const CallContext& c) : sink(s), turn(t), context(c) {}
+    absl::Status Append(std::string_view bytes) override {
+      turn.GiveBack();
+      absl::Status status = sink.Append(bytes);
+      absl::Status taken = turn.Take(context);
+      return status.ok() ? taken : status;
+    }
+  } yielding_sink(sink, turn, context);
+
+  vx::DecodeRequest request;
+  request.decoder = **image;
+  request.arguments.assign(job.decode.arguments().begin(), job.decode.arguments().end());
+  request.profile = static_cast<vx::Profile>(profile);
+  request.limits.memory = job.decode.memory_limit();
+  request.limits.stack = job.decode.stack_size();
+  request.limits.instructions = job.max_instructions;
+  request.limits.output = job.max_output;
+  request.deadline = context.deadline;
+  request.cancelled = context.cancelled;
+  absl::StatusOr<vx::DecodeResult> result =
+      job.yields ? service_->Decode(request, yielding_source, yielding_sink)
+                 : service_->Decode(request, source, sink);
+  if (result.ok() || !ReasonName(result.status()).empty()) return result;
+  const std::string text =
+      absl::StrCat("decoder ", digest->ToString(), ": ", result.status().message());
+  switch (result.status().code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kInternal:
+      return Error(Reason::kDecoderFailed, text);
+    case absl::StatusCode::kUnavailable:
+      return Error(Reason::kOverloaded, text);
+    default:
+      return result;
+  }
+}
+
+absl::Status DecoderRunner::RunToDigest(const Job& job, std::string_view encoded, uint64_t length,
+                                        const Digest& digest, const CallContext& context,
+                                        std::string* decoded, vx::DecodeResult& result) {
+  StringSource source(encoded);
+  CheckingSink sink(length, decoded);
+  absl::StatusOr<vx::DecodeResult> run = Run(job, source, sink, context);
+  if (!run.ok()) return run.status();
+  result = *run;
+  if (Succeeded(result.outcome) && sink.size() == length && sink.Finish() == digest) {
+    return absl::OkStatus();
+  }
+  return Error(Reason::kDecoderFailed,
+               absl::StrCat("the decoder gave ", sink.size(), " bytes which are not the ", length,
+                            " bytes with digest ", digest.ToString(), "; ", Explain(result)));
+}
+
+absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Digest& digest,
+                                                                        const Locator& locator) {
+  absl::StatusOr<std::vector<Location>> places = locator(digest);
+  if (!places.ok()) return places.status();
+  absl::Status status =
+      Error(Reason::kDataDamaged, absl::StrCat("decoder ", digest.ToString(), " is in no pack"));
+  for (const Location& place : *places) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (auto known = images_.find(place); known != images_.end()) return known->second;
+    }
+    absl::StatusOr<std::string> image = packs_.Read(place, RecordType::kDecoder, digest);
+    if (!image.ok()) {
+      status = image.status();
+      continue;
+    }
+    auto kept = std::make_shared<const std::string>(*std::move(image));
+    absl::MutexLock lock(&mutex_);
+    if (images_.size() >= kImagesKept) images_.clear();
+    images_.emplace(place, kept);
+    return kept;
+  }
+  return status;
+}
+
+std::string Explain(const vx::DecodeResult& result) {
+  std::string text = result.description;
+  std::string_view words = result.diagnostics;
+  words = Std(absl::StripAsciiWhitespace(Absl(words.substr(0, kDiagnosticsShown))));
+  if (!words.empty()) absl::StrAppend(&text, "; it says: ", Absl(words));
+  return text;
+}
+
+}  // namespace vxa

@@ -1,0 +1,98 @@
+// Runs archived decoders: reads their images from the packs, bounds how many run at once, and holds
+// their output against what it has to be.
+#ifndef ARCHIVE_DECODER_RUNNER_H_
+#define ARCHIVE_DECODER_RUNNER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "archive/archive.h"
+#include "archive/pack_files.h"
+#include "vxa/archive/v1/records.pb.h"
+#include "vxengine/decode_service.h"
+
+namespace vxa {
+
+// Finds the places where a record with this payload lies; empty if there is none.
+using Locator = std::function<absl::StatusOr<std::vector<Location>>(const Digest&)>;
+
+// Adds up what decodes cost, by decoder.
+class CostSheet {
+ public:
+  void Add(const Digest& decoder, uint64_t encoded_bytes, const vx::DecodeResult& result);
+  std::vector<DecodeCost> Costs() const;
+
+ private:
+  std::map<Digest, DecodeCost> costs_;
+};
+
+// The name of a decoder that this program brings along, else "".
+std::string BuiltinName(const Digest& decoder);
+
+// A decode as it is archived, from a limit on memory and stack and the profile to arguments.
+archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
+                                  const vx::Limits& limits);
+
+// Thread-safe.
+class DecoderRunner {
+ public:
+  DecoderRunner(PackFiles& packs, vx::DecodeService* service, int concurrent)
+      : packs_(packs), service_(service), free_(concurrent) {}
+
+  struct Job {
+    archive::v1::Decode decode;
+    Locator locator;  // of the decoder's image
+    uint64_t max_output = vx::kUnlimited;
+    uint64_t max_instructions = vx::kUnlimited;
+    // Whether source and sink may block for long: then others may run in the meantime.
+    bool yields = false;
+  };
+
+  // Runs one decode. OK however the guest ended. DATA_DAMAGED if the image can't be had from the
+  // packs, DECODER_FAILED if it is refused or the worker died, OVERLOADED if there is no worker,
+  // else as DecodeService::Decode.
+  absl::StatusOr<vx::DecodeResult> Run(const Job& job, vx::ByteSource& source, vx::ByteSink& sink,
+                                       const CallContext& context);
+
+  // Decodes encoded bytes that have to give `length` bytes of that digest. DECODER_FAILED, saying
+  // how it went, if they don't. Puts the decoded bytes into `decoded`, good only if all is OK,
+  // unless that is null, and how the run went into `result`.
+  absl::Status RunToDigest(const Job& job, std::string_view encoded, uint64_t length,
+                           const Digest& digest, const CallContext& context, std::string* decoded,
+                           vx::DecodeResult& result);
+
+ private:
+  // A turn to run a decoder.
+  class Turn;
+
+  absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
+                                                           const Locator& locator);
+
+  PackFiles& packs_;
+  vx::DecodeService* const service_;
+  absl::Mutex mutex_;
+  int free_ ABSL_GUARDED_BY(mutex_);
+  // Images by the place they were read from.
+  std::map<Location, std::shared_ptr<const std::string>> images_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Whether a guest ended well, as far as it says so itself.
+inline bool Succeeded(const vx::Outcome& outcome) {
+  return outcome.end == vx::Outcome::End::kExited && outcome.exit_status == 0;
+}
+
+// How a decode went, for people: the description, and the guest's own words if it left any.
+std::string Explain(const vx::DecodeResult& result);
+
+}  // namespace vxa
+
+#endif  // ARCHIVE_DECODER_RUNNER_H_

@@ -1,0 +1,139 @@
+// The index: where things are, so that nobody has to read the packs for it. A cache in LevelDB,
+// rebuilt from the packs whenever it is lost (replay.h); nothing is in it that isn't in them.
+//
+// Keys. A namespace or name has no byte 0, so 0 ends it and keeps the order bytewise. Numbers are
+// big-endian, for their order; a digest is its algorithm's byte and its own bytes.
+//
+//   w                                    -> IndexWatermark: up to where the packs are in the index
+//   h namespace 0 name                   -> IndexHead: the versions of a name
+//   v namespace 0 name 0 ~version(8)     -> IndexVersion: one version; the latest comes first
+//   r namespace 0 name 0 request_id      -> IndexRequest: what a request made
+//   p digest pack(4) offset(8)           -> length(4): a copy of a decoder, blob or chunk list
+//
+// Versions that are removed have no `v`; a head stays for ever, because versions are never reused.
+#ifndef ARCHIVE_INDEX_H_
+#define ARCHIVE_INDEX_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "archive/digest.h"
+#include "archive/pack_writer.h"
+#include "archive/record_format.h"
+#include "vxa/archive/v1/index.pb.h"
+
+namespace leveldb {
+class DB;
+class Iterator;
+class Snapshot;
+}  // namespace leveldb
+
+namespace vxa {
+
+using vxa::archive::v1::IndexHead;
+using vxa::archive::v1::IndexRequest;
+using vxa::archive::v1::IndexVersion;
+
+// Reading the index, as of some moment. STORE_FAILED if it can't be read.
+class IndexView {
+ public:
+  virtual ~IndexView() = default;
+
+  using Entry = std::pair<std::string, std::string>;  // key, value
+  virtual absl::StatusOr<std::optional<std::string>> Get(const std::string& key) const = 0;
+  virtual absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const = 0;
+
+  absl::StatusOr<Position> Watermark() const;
+  // All zero for a name that never was.
+  absl::StatusOr<IndexHead> Head(std::string_view ns, std::string_view name) const;
+  absl::StatusOr<std::optional<IndexVersion>> Version(std::string_view ns, std::string_view name,
+                                                      uint64_t version) const;
+  // The highest version that there is below `below`, with its number.
+  absl::StatusOr<std::optional<std::pair<uint64_t, IndexVersion>>> LatestVersion(
+      std::string_view ns, std::string_view name, uint64_t below = UINT64_MAX) const;
+  absl::StatusOr<std::optional<IndexRequest>> Request(std::string_view ns, std::string_view name,
+                                                      std::string_view request_id) const;
+  // Where the records with this payload are.
+  absl::StatusOr<std::vector<Location>> Copies(const Digest& payload) const;
+};
+
+std::string HeadKey(std::string_view ns, std::string_view name);
+// The name in a HeadKey of this namespace, or nothing for another key.
+std::optional<std::string_view> NameOfHeadKey(std::string_view ns, std::string_view key);
+
+// The index itself. Thread-safe; one thread at a time writes.
+class Index : public IndexView {
+ public:
+  // INTERNAL if there is one and it can't be read; then Destroy and rebuild.
+  static absl::StatusOr<std::unique_ptr<Index>> Open(const std::string& directory);
+  static absl::Status Destroy(const std::string& directory);
+  ~Index() override;
+
+  absl::StatusOr<std::optional<std::string>> Get(const std::string& key) const override;
+  absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const override;
+
+  // The index as it is now, for as long as that is kept; not longer than the index.
+  class Snapshot;
+  std::unique_ptr<Snapshot> Now() const;
+
+ private:
+  friend class IndexTransaction;
+  explicit Index(std::unique_ptr<leveldb::DB> db);
+  std::unique_ptr<leveldb::DB> db_;
+};
+
+class Index::Snapshot : public IndexView {
+ public:
+  Snapshot(leveldb::DB* db, const leveldb::Snapshot* snapshot) : db_(db), snapshot_(snapshot) {}
+  ~Snapshot() override;
+  absl::StatusOr<std::optional<std::string>> Get(const std::string& key) const override;
+  absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const override;
+  // For walks.
+  std::unique_ptr<leveldb::Iterator> NewIterator() const;
+
+ private:
+  leveldb::DB* db_;
+  const leveldb::Snapshot* snapshot_;
+};
+
+// Changes to the index, which show here at once and in the index when they are written, all at
+// once. Used by one thread.
+class IndexTransaction : public IndexView {
+ public:
+  explicit IndexTransaction(Index& index) : index_(index) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(const std::string& key) const override;
+  absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const override;
+
+  void SetWatermark(const Position& position);
+  void SetHead(std::string_view ns, std::string_view name, const IndexHead& head);
+  void SetVersion(std::string_view ns, std::string_view name, uint64_t version,
+                  const IndexVersion& entry);
+  void RemoveVersion(std::string_view ns, std::string_view name, uint64_t version);
+  void SetRequest(std::string_view ns, std::string_view name, std::string_view request_id,
+                  const IndexRequest& request);
+  void RemoveRequest(std::string_view ns, std::string_view name, std::string_view request_id);
+  void AddCopy(const Digest& payload, const Location& location);
+
+  size_t size() const { return changes_.size(); }
+  void Clear() { changes_.clear(); }
+
+  // Writes everything, not synced: what is lost is in the packs. Empty afterwards.
+  absl::Status Write();
+
+ private:
+  Index& index_;
+  std::map<std::string, std::optional<std::string>> changes_;  // nothing: removed
+};
+
+}  // namespace vxa
+
+#endif  // ARCHIVE_INDEX_H_

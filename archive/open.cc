@@ -1,0 +1,129 @@
+// Archive::Open: the directory, its lock and version, the index, the replay.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "archive/archive.h"
+#include "archive/archive_impl.h"
+#include "archive/core.h"
+#include "archive/log.h"
+#include "archive/replay.h"
+
+namespace vxa {
+namespace {
+
+constexpr std::string_view kVersionLine = "vxa-archive 0\n";
+
+// Checks that an archive of a known version is there, or makes an empty one.
+absl::Status CheckVersion(Env& env, const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/VERSION");
+  absl::StatusOr<std::unique_ptr<File>> file = env.OpenForReading(path);
+  if (absl::IsNotFound(file.status())) {
+    absl::StatusOr<std::vector<std::string>> names = env.List(directory);
+    if (!names.ok()) return names.status();
+    if (std::ranges::count(*names, "packs") != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(directory, " has packs but no VERSION: put back what belongs there"));
+    }
+    return WriteAtomically(env, directory, "VERSION", kVersionLine).status();
+  }
+  if (!file.ok()) return file.status();
+  absl::StatusOr<uint64_t> size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  std::string line(std::min<uint64_t>(*size, 100), '\0');
+  if (absl::Status read = (*file)->Read(0, line); !read.ok()) return read;
+  if (line == kVersionLine) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " says \"", line.substr(0, line.find('\n')), "\", this program knows \"",
+                   std::string(kVersionLine.substr(0, kVersionLine.size() - 1)), "\""));
+}
+
+absl::Status MakeDirectories(Env& env, const std::string& directory) {
+  for (const char* folder : {"", "/packs"}) {
+    if (absl::Status made = env.MakeDirectory(directory + folder); !made.ok()) return made;
+  }
+  return env.SyncDirectory(directory);
+}
+
+// Removes what a crash left of files that never got their names.
+absl::Status RemoveTemporaries(Env& env, const std::string& packs) {
+  absl::StatusOr<std::vector<std::string>> names = env.List(packs);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kTemporarySuffix)) continue;
+    if (absl::Status removed = env.Remove(absl::StrCat(packs, "/", name)); !removed.ok()) {
+      return removed;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Opens the index, anew if it is damaged.
+absl::StatusOr<std::unique_ptr<Index>> OpenIndex(const std::string& directory) {
+  absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(directory);
+  if (index.ok()) return index;
+  Log(LogLevel::kWarning, absl::StrCat("the index is rebuilt: ", index.status().message()));
+  if (absl::Status destroyed = Index::Destroy(directory); !destroyed.ok()) return destroyed;
+  return Index::Open(directory);
+}
+
+absl::Status CheckOptions(const ArchiveOptions& options) {
+  if (options.directory.empty()) return absl::InvalidArgumentError("no directory is given");
+  if (options.decoder == nullptr) return absl::InvalidArgumentError("no decode service is given");
+  if (options.pack_size < kMaxPayload) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "pack_size is ", options.pack_size, " bytes, at least ", kMaxPayload, " are needed"));
+  }
+  if (options.ingest_budget < IngestBudget::kLeast) {
+    return absl::InvalidArgumentError(absl::StrCat("ingest_budget is ", options.ingest_budget,
+                                                   " bytes, at least ", IngestBudget::kLeast,
+                                                   " are needed"));
+  }
+  if (options.concurrent_decodes < 1) {
+    return absl::InvalidArgumentError("concurrent_decodes must be 1 or more");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Archive>> Archive::Open(ArchiveOptions options) {
+  return OpenArchive(Env::Real(), std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions options) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  const std::string directory = options.directory;
+  const std::string packs_directory = directory + "/packs";
+  const std::string index_directory = directory + "/index";
+  if (absl::Status made = env.MakeDirectory(directory); !made.ok()) return made;
+  absl::StatusOr<std::unique_ptr<Held>> lock = env.Lock(directory + "/LOCK");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another server has the archive ", directory, " open"));
+  }
+  if (!lock.ok()) return lock.status();
+  absl::Status status = CheckVersion(env, directory);
+  if (status.ok()) status = MakeDirectories(env, directory);
+  if (status.ok()) status = RemoveTemporaries(env, packs_directory);
+  if (!status.ok()) return status;
+
+  absl::StatusOr<std::unique_ptr<Index>> index = OpenIndex(index_directory);
+  if (!index.ok()) return index.status();
+  PackFiles packs(env, packs_directory);
+  absl::StatusOr<PackWriter::Start> start = Replay(env, packs, **index);
+  if (absl::IsAborted(start.status())) {
+    Log(LogLevel::kWarning, absl::StrCat("the index is rebuilt: ", start.status().message()));
+    index->reset();
+    if (status = Index::Destroy(index_directory); !status.ok()) return status;
+    index = OpenIndex(index_directory);
+    if (!index.ok()) return index.status();
+    start = Replay(env, packs, **index);
+  }
+  if (!start.ok()) return start.status();
+  auto core = std::make_unique<Core>(env, std::move(options), *std::move(index), packs_directory,
+                                     *std::move(start));
+  return std::make_unique<ArchiveImpl>(*std::move(lock), std::move(core));
+}
+
+}  // namespace vxa

@@ -1,0 +1,54 @@
+#include "archive/recognizer.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace vxa {
+namespace {
+
+using std::string_literals::operator""s;
+
+const std::string kGzip = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"s;
+
+TEST(RecognizerTest, KnowsFormatsByTheirSignatures) {
+  EXPECT_EQ(MediaType(kGzip + "rest"), "application/gzip");
+  EXPECT_EQ(Recognize(kGzip)->pronom, "x-fmt/266");
+  std::string tar(512, '\0');
+  tar.replace(257, 5, "ustar");
+  EXPECT_EQ(MediaType(tar), "application/x-tar");
+  EXPECT_EQ(MediaType("\x89PNG\r\n\x1a\n..."), "image/png");
+  EXPECT_EQ(MediaType("%PDF-1.7"), "application/pdf");
+}
+
+TEST(RecognizerTest, DoesNotTakeForGzipWhatHasReservedFlagsOrIsTooShort) {
+  std::string reserved = kGzip;
+  reserved[3] = '\x20';
+  EXPECT_EQ(Recognize(reserved), nullptr);
+  EXPECT_EQ(Recognize(kGzip.substr(0, 9)), nullptr);
+}
+
+TEST(RecognizerTest, TellsTextFromOtherBytes) {
+  EXPECT_EQ(MediaType("Gr\xc3\xbc\xc3\x9f"
+                      "e\n"),
+            "text/plain");
+  EXPECT_EQ(MediaType(std::string(kRecognizedBytes - 1, 'a') + "\xc3\xbc"), "text/plain");
+  EXPECT_EQ(MediaType("ends within a charact\xe6\x97"), "application/octet-stream");
+  EXPECT_EQ(MediaType("a\x01"), "application/octet-stream");
+  EXPECT_EQ(MediaType("\xff\xfe"), "application/octet-stream");
+  EXPECT_EQ(MediaType(""), "application/octet-stream");
+}
+
+TEST(RecognizerTest, FindsTheExtensionOfADecodedFile) {
+  const std::string text = "text";
+  EXPECT_EQ(DecodedExtension("dir/x.tar.gz", ""), ".tar");
+  EXPECT_EQ(DecodedExtension("x.tgz", ""), ".tar");
+  EXPECT_EQ(DecodedExtension("x.gz", text), ".txt");
+  EXPECT_EQ(DecodedExtension("x", text), ".txt");
+  EXPECT_EQ(DecodedExtension("v1.2/x.gz", "\x01"), "");
+  EXPECT_EQ(DecodedExtension("x.we ird.gz", "\x01"), "");
+  EXPECT_EQ(DecodedExtension("x.json.gz", text), ".json");
+}
+
+}  // namespace
+}  // namespace vxa

@@ -1,0 +1,31 @@
+// Brings the index up to date with the packs when an archive is opened, and finds where to go on
+// writing.
+//
+// A pack counts up to its end: where the header of the next pack says that it ends; for the last
+// one, up to the first damage that isn't known to lie in what was durable once (by a barrier or the
+// index's watermark). Such damage is the tail that a crash leaves: nothing from there on was
+// acknowledged, unless damage has hit the very last group after it was; it is reported as possibly
+// so, nothing is cut, and writing goes on in a new pack. Damage before is rot: reported and passed
+// over; objects that it hurts stay, and reading them fails.
+#ifndef ARCHIVE_REPLAY_H_
+#define ARCHIVE_REPLAY_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "archive/env.h"
+#include "archive/index.h"
+#include "archive/pack_files.h"
+#include "archive/pack_writer.h"
+
+namespace vxa {
+
+// Replays everything behind the index's watermark. FAILED_PRECONDITION if the packs are of a format
+// that only a later program knows; ABORTED if the index is of other packs: then it is to be
+// destroyed.
+absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index);
+
+}  // namespace vxa
+
+#endif  // ARCHIVE_REPLAY_H_

@@ -1,0 +1,298 @@
+#include "archive/upload.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "archive/blob.h"
+#include "archive/call_context.h"
+#include "archive/changes.h"
+#include "archive/errors.h"
+#include "archive/fold.h"
+#include "archive/log.h"
+#include "archive/object_info.h"
+#include "archive/stored_form.h"
+#include "archive/text.h"
+#include "archive/view.h"
+
+namespace vxa {
+namespace {
+
+// What a small share is for: the buffer, and as much again while it is encoded or read back.
+constexpr uint64_t kSmallBuffer = IngestBudget::kSmall / 2;
+static_assert(IngestBudget::kLarge >= 2 * kChunkSize);
+
+// What the decoders of chunks get: many times what they need for 4 MiB.
+vx::Limits ChunkLimits() {
+  vx::Limits limits;
+  limits.memory = uint64_t{64} << 20;
+  return limits;
+}
+
+}  // namespace
+
+ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec, CallContext context)
+    : core_(core),
+      spec_(std::move(spec)),
+      codec_(codec),
+      context_(std::move(context)),
+      share_(core.budget) {}
+
+absl::Status ChunkedUpload::Append(std::string_view bytes) {
+  if (failed_.ok()) failed_ = AppendBytes(bytes);
+  return failed_;
+}
+
+absl::Status ChunkedUpload::AppendBytes(std::string_view bytes) {
+  hasher_.Update(bytes);
+  size_ += bytes.size();
+  while (!bytes.empty()) {
+    if (absl::Status status = CheckContext(context_); !status.ok()) return status;
+    const uint64_t taken = std::min<uint64_t>(bytes.size(), kChunkSize - buffer_.size());
+    if (absl::Status room = MakeRoom(buffer_.size() + taken); !room.ok()) return room;
+    buffer_.append(bytes.substr(0, taken));
+    bytes.remove_prefix(taken);
+    if (buffer_.size() < kChunkSize) continue;
+    if (absl::Status flushed = FlushChunk(); !flushed.ok()) return flushed;
+  }
+  return absl::OkStatus();
+}
+
+// Sees to it that the budget allows a buffer of so many bytes, at most a chunk.
+absl::Status ChunkedUpload::MakeRoom(uint64_t bytes) {
+  while (room_ < bytes) {
+    const bool first = room_ == 0;
+    absl::Status taken = first ? share_.TakeSmall(context_) : share_.TakeLarge(context_);
+    if (!taken.ok()) return taken;
+    room_ = first ? kSmallBuffer : kChunkSize;
+    if (!first) buffer_.reserve(room_);
+  }
+  return absl::OkStatus();
+}
+
+// Encodes, writes and proves what is in the buffer.
+absl::Status ChunkedUpload::FlushChunk() {
+  if (manifest_.chunk_count() == 0) {
+    format_ = Recognize(buffer_);
+    media_type_ = MediaType(buffer_);
+  }
+  const Digest digest = Digest::Of(buffer_);
+  const Codec* codec = codec_;
+  uint64_t most = UINT64_MAX;
+  if (codec == nullptr) {
+    codec = format_ != nullptr && format_->compressed ? &StoreCodec() : &GeneralCodec();
+    most = codec->decoder.empty() ? UINT64_MAX : MostWorthwhile(buffer_.size());
+  }
+  absl::Status stored = absl::OkStatus();
+  bool done = false;
+  if (!codec->decoder.empty()) {
+    if (std::optional<std::string> encoded = codec->encode(buffer_, most)) {
+      stored = StoreChunk(*codec, *std::move(encoded), digest);
+      done = ReasonName(stored) != "DECODER_FAILED";
+      if (!done) {
+        Log(LogLevel::kError,
+            absl::StrCat("codec ", Absl(codec->name),
+                         " failed its proof, the chunk is stored raw: ", spec_.ns, "/", spec_.name,
+                         ", offset ", persisted_, ": ", stored.message()));
+      }
+    }
+  }
+  if (!done) stored = StoreChunk(StoreCodec(), "", digest);
+  buffer_.clear();
+  return stored;
+}
+
+// Writes the buffer's bytes, encoded (or as they are, if the codec does nothing), and has them
+// reproduced from the pack. DECODER_FAILED if that fails, and nothing is recorded.
+absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
+                                       const Digest& digest) {
+  NewRecord record{.type = RecordType::kBlob};
+  std::optional<archive::v1::Decode> decode;
+  if (!codec.decoder.empty()) {
+    std::optional<DecoderImage> image = BuiltinDecoder(codec.decoder);
+    if (!image) {
+      return Error(Reason::kDecoderFailed, absl::StrCat("no decoder ", Absl(codec.decoder)));
+    }
+    decode = DecodeMessage(image->digest, {std::string(codec.argument)}, ChunkLimits());
+    record.decoders.push_back(*image);
+  }
+  const std::string prefix = EncodeBlobPrefix(decode ? &*decode : nullptr, buffer_.size(), digest);
+  const std::string_view body = decode ? std::string_view(encoded) : std::string_view(buffer_);
+  record.pieces = {prefix, body};
+  Hasher hasher;
+  hasher.Update(prefix);
+  hasher.Update(body);
+  const Digest payload = hasher.Finish();
+  absl::StatusOr<PackWriter::Appended> appended = core_.writer.Append(record);
+  if (!appended.ok()) return appended.status();
+  encoded = std::string();  // before its bytes are read back
+  for (size_t i = 0; i < record.decoders.size(); ++i) {
+    parts_[record.decoders[i].digest] = appended->decoders[i];
+  }
+
+  absl::StatusOr<DecodedBlob> proof = ReadBlob(core_.packs, core_.runner, appended->record, payload,
+                                               LocatorOfParts(), nullptr, context_);
+  if (!proof.ok()) return proof.status();
+
+  archive::v1::Chunk* chunk = chunks_.add_chunks();
+  chunk->set_offset(persisted_);
+  chunk->set_length(buffer_.size());
+  *chunk->mutable_blob() = ToMessage(payload);
+  if (decode) {
+    const vx::Counters& counters = proof->run.outcome.counters;
+    chunk->mutable_proof()->set_instructions(counters.instructions);
+    chunk->mutable_proof()->set_peak_memory(counters.peak_memory);
+    proof_.Add(record.decoders[0].digest, proof->encoded_size, proof->run);
+    decoders_[record.decoders[0].digest] = record.decoders[0];
+  }
+  Remember(payload, appended->record);
+  ++codecs_[codec.name];
+  manifest_.set_chunk_count(manifest_.chunk_count() + 1);
+  manifest_.set_encoded_size(manifest_.encoded_size() + proof->encoded_size);
+  persisted_ += buffer_.size();
+  return chunks_.chunks_size() == kMaxChunksPerList ? FlushChunkList() : absl::OkStatus();
+}
+
+absl::Status ChunkedUpload::FlushChunkList() {
+  const std::string payload = chunks_.SerializeAsString();
+  const Digest digest = Digest::Of(payload);
+  absl::StatusOr<PackWriter::Appended> appended =
+      core_.writer.Append({.type = RecordType::kChunkList, .pieces = {payload}});
+  if (!appended.ok()) return appended.status();
+  auto read_back = core_.packs.Read(appended->record, RecordType::kChunkList, digest);
+  if (!read_back.ok()) return read_back.status();
+  const archive::v1::Chunk& first = chunks_.chunks(0);
+  archive::v1::ChunkListRef* ref = manifest_.add_chunk_lists();
+  *ref->mutable_list() = ToMessage(digest);
+  ref->set_offset(first.offset());
+  ref->set_length(persisted_ - first.offset());
+  ref->set_chunks(static_cast<uint32_t>(chunks_.chunks_size()));
+  Remember(digest, appended->record);
+  chunks_.Clear();
+  return absl::OkStatus();
+}
+
+// Notes a record that the object needs.
+void ChunkedUpload::Remember(const Digest& digest, const Location& location) {
+  last_in_pack_[location.pack] = location;
+  if (format_ != nullptr && !format_->decoder.empty()) parts_[digest] = location;
+}
+
+Locator ChunkedUpload::LocatorOfParts() const {
+  return [this](const Digest& digest) -> absl::StatusOr<std::vector<Location>> {
+    auto known = parts_.find(digest);
+    if (known == parts_.end()) return std::vector<Location>();
+    return std::vector<Location>{known->second};
+  };
+}
+
+absl::StatusOr<PutResult> ChunkedUpload::Finish(uint64_t size, const Digest& digest) {
+  if (!failed_.ok()) return failed_;
+  failed_ = absl::FailedPreconditionError("the upload is finished");
+  if (size != size_) {
+    return Error(Reason::kChecksumMismatch,
+                 absl::StrCat(size_, " bytes came, the sender says that it sent ", size));
+  }
+  const Digest actual = hasher_.Finish();
+  if (actual != digest) {
+    return Error(Reason::kChecksumMismatch,
+                 absl::StrCat("what came has digest ", actual.ToString(),
+                              ", the sender says that it sent ", digest.ToString()));
+  }
+  // Spares the work where the answer is clear; what counts is asked again at the commit.
+  absl::StatusOr<std::optional<uint64_t>> existing =
+      CheckPut(*core_.index->Now(), spec_, &digest, size_);
+  if (!existing.ok()) return existing.status();
+  if (*existing) return Existing(**existing);
+  if (!buffer_.empty()) {
+    if (absl::Status flushed = FlushChunk(); !flushed.ok()) return flushed;
+  }
+  return Commit(digest);
+}
+
+absl::StatusOr<PutResult> ChunkedUpload::Commit(const Digest& digest) {
+  if (absl::Status complete = CompleteManifest(digest); !complete.ok()) return complete;
+  if (format_ != nullptr && !format_->decoder.empty()) {
+    if (absl::Status viewed = AddView(); !viewed.ok()) return viewed;
+  }
+  std::vector<DecoderImage> decoders;
+  for (const auto& [decoder, image] : decoders_) {
+    archive::v1::DecoderUse* use = manifest_.add_decoders();
+    *use->mutable_decoder() = ToMessage(decoder);
+    use->set_size(image.elf.size());
+    decoders.push_back(image);
+  }
+  std::vector<Location> parts;
+  for (const auto& [pack, location] : last_in_pack_) parts.push_back(location);
+  if (absl::Status status = CheckContext(context_); !status.ok()) return status;
+  PutChange change(spec_, manifest_, std::move(decoders), std::move(parts));
+  if (absl::Status committed = core_.log.Commit(change); !committed.ok()) return committed;
+  if (change.existing()) return Existing(*change.existing());
+  return PutResult{.object = ToObjectInfo(manifest_), .proof = proof_.Costs()};
+}
+
+// Everything but the view, the decoders, and what the commit decides.
+absl::Status ChunkedUpload::CompleteManifest(const Digest& digest) {
+  if (manifest_.chunk_lists_size() == 0 && chunks_.chunks_size() <= kMaxInlineChunks) {
+    *manifest_.mutable_chunks() = chunks_.chunks();
+  } else if (chunks_.chunks_size() > 0) {
+    if (absl::Status flushed = FlushChunkList(); !flushed.ok()) return flushed;
+  }
+  manifest_.set_namespace_(spec_.ns);
+  manifest_.set_name(spec_.name);
+  manifest_.set_size(size_);
+  *manifest_.mutable_digest() = ToMessage(digest);
+  manifest_.set_codec(codecs_.size() == 1 ? std::string(codecs_.begin()->first)
+                      : codecs_.empty()   ? std::string(StoreCodec().name)
+                                          : "mixed");
+  manifest_.set_media_type(spec_.media_type);
+  if (spec_.media_type.empty()) {
+    manifest_.set_media_type(media_type_);
+    manifest_.set_recognized_by("vxa");
+  }
+  if (format_ != nullptr) manifest_.set_pronom(std::string(format_->pronom));
+  for (const auto& [key, value] : spec_.metadata) {
+    archive::v1::Metadata* pair = manifest_.add_metadata();
+    pair->set_key(key);
+    pair->set_value(value);
+  }
+  manifest_.mutable_source()->set_path(spec_.source.path);
+  manifest_.mutable_source()->set_mode(spec_.source.mode);
+  if (spec_.source.modified) {
+    manifest_.mutable_source()->set_modified(absl::ToUnixNanos(*spec_.source.modified));
+  }
+  manifest_.set_request_id(spec_.request_id);
+  return absl::OkStatus();
+}
+
+absl::Status ChunkedUpload::AddView() {
+  std::optional<DecoderImage> image = BuiltinDecoder(format_->decoder);
+  if (!image) return absl::OkStatus();
+  absl::StatusOr<Location> decoder = core_.writer.AppendDecoder(*image);
+  if (!decoder.ok()) return decoder.status();
+  parts_[image->digest] = *decoder;
+  decoders_[image->digest] = *image;
+  StoredForm form(core_.packs, core_.runner, LocatorOfParts(), manifest_, 0, context_);
+  absl::StatusOr<archive::v1::View> view =
+      MakeView(*format_, spec_.name, image->digest, core_.options.view_limits, form,
+               LocatorOfParts(), core_.runner, context_, proof_);
+  if (!view.ok()) return view.status();
+  *manifest_.add_views() = *std::move(view);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PutResult> ChunkedUpload::Existing(uint64_t version) {
+  absl::StatusOr<std::optional<IndexVersion>> entry =
+      core_.index->Version(spec_.ns, spec_.name, version);
+  if (!entry.ok()) return entry.status();
+  if (!*entry) {
+    return Error(Reason::kObjectNotFound,
+                 absl::StrCat(spec_.name, " version ", version, " was removed meanwhile"));
+  }
+  auto manifest = ReadManifest(core_.packs, spec_.ns, spec_.name, version, **entry);
+  if (!manifest.ok()) return manifest.status();
+  return PutResult{.object = ToObjectInfo(*manifest), .unchanged = true, .proof = proof_.Costs()};
+}
+
+}  // namespace vxa
