@@ -1,0 +1,195 @@
+#include "client/report.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/checksum.h"
+#include "client/text.h"
+
+namespace vxa::client {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr size_t kShortDigestBytes = 4;
+
+std::string ShortDigest(const v1::Digest& digest) {
+  return absl::BytesToHexString(digest.value().substr(0, kShortDigestBytes));
+}
+
+// "zlib:3f2a9c01", or the short digest alone where the server knows no name.
+std::string DecoderText(const std::string& name, const v1::Digest& digest) {
+  if (name.empty()) return ShortDigest(digest);
+  return absl::StrCat(Printable(name), ":", ShortDigest(digest));
+}
+
+std::string Seconds(const google::protobuf::Duration& duration) {
+  const double seconds =
+      static_cast<double>(duration.seconds()) + static_cast<double>(duration.nanos()) * 1e-9;
+  return absl::StrFormat("%.3f s", seconds);
+}
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  google::protobuf::Timestamp whole = time;
+  whole.set_nanos(0);
+  return TimeUtil::ToString(whole);
+}
+
+std::string CostText(const v1::DecodeCost& cost) {
+  return absl::StrCat(DecoderText(cost.decoder_name(), cost.decoder()), ": ",
+                      Thousands(cost.encoded_bytes()), " → ", Thousands(cost.decoded_bytes()),
+                      " bytes, ", Thousands(cost.decodes()),
+                      cost.decodes() == 1 ? " run, " : " runs, ", Thousands(cost.instructions()),
+                      " instructions, ", HumanSize(cost.peak_memory()), ", ", Seconds(cost.time()));
+}
+
+const char* StatusText(v1::View::Status status) {
+  switch (status) {
+    case v1::View::VERIFIED:
+      return "verified";
+    case v1::View::FAILED:
+      return "failed";
+    case v1::View::OVER_LIMIT:
+      return "over limit";
+    default:
+      return "unknown";
+  }
+}
+
+std::string ViewsText(const v1::Object& object) {
+  std::vector<std::string> views;
+  for (const v1::View& view : object.views()) {
+    std::string text = Printable(view.name());
+    if (view.status() != v1::View::VERIFIED) {
+      absl::StrAppend(&text, " (", StatusText(view.status()), ")");
+    }
+    views.push_back(text);
+  }
+  return views.empty() ? "-" : absl::StrJoin(views, ", ");
+}
+
+std::string DecodersText(const v1::Object& object) {
+  std::vector<std::string> decoders;
+  for (const v1::DecoderUse& use : object.decoders()) {
+    decoders.push_back(DecoderText(use.name(), use.decoder()));
+  }
+  return decoders.empty() ? "-" : absl::StrJoin(decoders, ", ");
+}
+
+std::string SizeText(uint64_t size) { return absl::StrCat(Thousands(size), " bytes"); }
+
+std::string StoredText(const v1::Object& object) {
+  return absl::StrCat(SizeText(object.stored_size()), " in ", Thousands(object.chunks()),
+                      object.chunks() == 1 ? " chunk" : " chunks", " (",
+                      Percent(object.stored_size(), object.size()), "), codec ",
+                      Printable(object.codec()));
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+void AddView(const v1::View& view, Rows* rows) {
+  std::string text = absl::StrCat(Printable(view.name()), ", ", StatusText(view.status()));
+  if (view.status() == v1::View::VERIFIED) {
+    absl::StrAppend(&text, ", ", SizeText(view.size()), ", ", DigestText(view.digest()));
+  }
+  rows->push_back({"view", text});
+  rows->push_back({"", absl::StrCat("type ", Printable(view.media_type()), ", extension \"",
+                                    Printable(view.extension()), "\"")});
+  std::vector<std::string> arguments;
+  for (const std::string& argument : view.arguments()) arguments.push_back(Printable(argument));
+  rows->push_back({"", absl::StrCat("decoder ", DigestText(view.decoder()), " ",
+                                    absl::StrJoin(arguments, " "))});
+  rows->push_back({"", CostText(view.cost())});
+  if (!view.failure().empty()) rows->push_back({"", Printable(view.failure())});
+}
+
+void AddSource(const v1::Source& source, Rows* rows) {
+  rows->push_back({"source", Printable(source.path())});
+  if (source.has_modified()) rows->push_back({"", TimeUtil::ToString(source.modified())});
+  if (source.mode() != 0) rows->push_back({"", absl::StrFormat("mode %04o", source.mode())});
+}
+
+}  // namespace
+
+std::string PutReport(const v1::WriteObjectResult& result) {
+  const v1::Object& object = result.object();
+  std::string report = absl::StrCat(
+      Printable(object.name()), "  version ", object.version(),
+      result.unchanged() ? " (unchanged)" : "", "  ", Thousands(object.size()), " → ",
+      Thousands(object.stored_size()), " bytes (", Percent(object.stored_size(), object.size()),
+      ")  ", Printable(object.codec()), "  ", DecodersText(object), "\n");
+  for (const v1::DecodeCost& cost : result.proof()) {
+    absl::StrAppend(&report, "  proved with ", CostText(cost), "\n");
+  }
+  for (const v1::View& view : object.views()) {
+    absl::StrAppend(&report, "  view ", Printable(view.name()), " ", StatusText(view.status()),
+                    view.status() == v1::View::VERIFIED
+                        ? absl::StrCat(", ", SizeText(view.size()))
+                        : absl::StrCat(": ", Printable(view.failure())),
+                    "\n");
+  }
+  return report;
+}
+
+std::string StatReport(const v1::Object& object) {
+  Rows rows = {
+      {"name", Printable(object.name())},
+      {"namespace", Printable(object.namespace_())},
+      {"version", absl::StrCat(object.version())},
+      {"created", TimeUtil::ToString(object.create_time())},
+  };
+  if (object.delete_marker()) {
+    rows.push_back({"", "a delete marker"});
+    return Table(rows, "<<");
+  }
+  rows.push_back({"size", SizeText(object.size())});
+  rows.push_back({"digest", DigestText(object.digest())});
+  rows.push_back({"type", Printable(object.media_type())});
+  rows.push_back({"stored", StoredText(object)});
+  for (const v1::DecoderUse& use : object.decoders()) {
+    rows.push_back(
+        {"decoder", absl::StrCat(use.name().empty() ? "(no name)" : Printable(use.name()), ", ",
+                                 SizeText(use.size()), ", ", DigestText(use.decoder()))});
+  }
+  for (const v1::View& view : object.views()) AddView(view, &rows);
+  for (const auto& [key, value] : object.metadata()) {
+    rows.push_back({"metadata", absl::StrCat(Printable(key), " = ", Printable(value))});
+  }
+  if (object.has_source()) AddSource(object.source(), &rows);
+  return Table(rows, "<<");
+}
+
+std::string LongListing(const std::vector<v1::Object>& objects) {
+  Rows rows = {
+      {"SIZE", "STORED", "RATIO", "CODEC", "DECODERS", "VERSION", "CREATED", "VIEWS", "NAME"}};
+  for (const v1::Object& object : objects) {
+    const bool marker = object.delete_marker();
+    rows.push_back({marker ? "-" : Thousands(object.size()),
+                    marker ? "-" : Thousands(object.stored_size()),
+                    marker ? "-" : Percent(object.stored_size(), object.size()),
+                    marker ? "deleted" : Printable(object.codec()), DecodersText(object),
+                    absl::StrCat(object.version()), TimeText(object.create_time()),
+                    ViewsText(object), Printable(object.name())});
+  }
+  return Table(rows, ">>><<><<<");
+}
+
+std::string CostReport(const v1::ReadObjectRequest& request, const GetResult& result) {
+  const char* form = request.form() == v1::VIEW     ? ", view"
+                     : request.form() == v1::STORED ? ", stored form"
+                                                    : "";
+  std::string report = absl::StrCat(
+      Printable(request.name()), "  version ", result.metadata.object().version(), form, "  ",
+      SizeText(result.bytes),
+      result.verified ? ", verified: " : ", not verified: ", DigestText(result.end.digest()), "\n");
+  for (const v1::DecodeCost& cost : result.end.cost()) {
+    absl::StrAppend(&report, "  came through archived decoder ", CostText(cost), "\n");
+  }
+  if (result.end.cost().empty()) absl::StrAppend(&report, "  no decoder was needed\n");
+  return report;
+}
+
+}  // namespace vxa::client

@@ -1,0 +1,165 @@
+#include "server/convert.h"
+
+#include <gtest/gtest.h>
+
+#include "archive/errors.h"
+
+namespace vxa {
+namespace {
+
+void ExpectInvalid(const absl::Status& status, const std::string& word) {
+  EXPECT_EQ(ReasonName(status), "INVALID_REQUEST") << status;
+  EXPECT_NE(std::string(status.message()).find(word), std::string::npos) << status;
+}
+
+TEST(Convert, ASpecKeepsEverythingTheClientSaid) {
+  v1::WriteObjectSpec spec;
+  spec.set_namespace_("default");
+  spec.set_name("a/b");
+  spec.set_codec("deflate");
+  spec.set_media_type("text/plain");
+  (*spec.mutable_metadata())["z"] = "1";
+  (*spec.mutable_metadata())["a"] = "2";
+  spec.set_if_absent(true);
+  spec.set_if_version(0);
+  spec.set_request_id("id");
+  spec.mutable_source()->set_path("x\xff");
+  spec.mutable_source()->mutable_modified()->set_seconds(-5);
+  spec.mutable_source()->mutable_modified()->set_nanos(7);
+  spec.mutable_source()->set_mode(0644);
+  absl::StatusOr<PutSpec> put = FromProto(spec);
+  ASSERT_TRUE(put.ok()) << put.status();
+  EXPECT_EQ(put->name, "a/b");
+  EXPECT_EQ(put->codec, "deflate");
+  EXPECT_EQ(put->media_type, "text/plain");
+  EXPECT_EQ(put->metadata, (Metadata{{"a", "2"}, {"z", "1"}}));
+  EXPECT_TRUE(put->if_absent);
+  EXPECT_EQ(put->if_version, 0u);
+  EXPECT_EQ(put->request_id, "id");
+  EXPECT_EQ(put->source.path, "x\xff");
+  EXPECT_EQ(put->source.modified, absl::FromUnixNanos(-5'000'000'000 + 7));
+  EXPECT_EQ(put->source.mode, 0644u);
+}
+
+TEST(Convert, ASpecWithoutCodecAsksForAuto) {
+  absl::StatusOr<PutSpec> put = FromProto(v1::WriteObjectSpec());
+  ASSERT_TRUE(put.ok());
+  EXPECT_EQ(put->codec, "auto");
+  EXPECT_FALSE(put->if_version.has_value());
+  EXPECT_FALSE(put->source.modified.has_value());
+}
+
+TEST(Convert, ASpecsTimeMustBeATimestamp) {
+  const std::pair<int64_t, int32_t> kBad[] = {
+      {0, -1}, {0, 1'000'000'000}, {INT64_MAX, 0}, {INT64_MIN, 0}, {253402300800, 0}};
+  for (const auto& [seconds, nanos] : kBad) {
+    v1::WriteObjectSpec spec;
+    spec.mutable_source()->mutable_modified()->set_seconds(seconds);
+    spec.mutable_source()->mutable_modified()->set_nanos(nanos);
+    ExpectInvalid(FromProto(spec).status(), "source.modified");
+  }
+}
+
+TEST(Convert, ASpecsTextsAreBounded) {
+  v1::WriteObjectSpec spec;
+  spec.mutable_source()->set_path(std::string(4097, 'x'));
+  ExpectInvalid(FromProto(spec).status(), "source.path has 4097 bytes; 4096 may be");
+  spec.Clear();
+  spec.set_media_type(std::string(256, 'x'));
+  ExpectInvalid(FromProto(spec).status(), "media_type");
+}
+
+TEST(Convert, ADigestMustBeASha256) {
+  v1::Digest digest;
+  digest.set_value(std::string(32, 'x'));
+  ExpectInvalid(FromProto(digest).status(), "algorithm is 0");
+  digest.set_algorithm(v1::Digest::SHA256);
+  EXPECT_TRUE(FromProto(digest).ok());
+  for (size_t bytes : {0, 31, 33}) {
+    digest.set_value(std::string(bytes, 'x'));
+    ExpectInvalid(FromProto(digest).status(), "digest");
+  }
+}
+
+TEST(Convert, AReadTakesPartsFormsAndPreconditions) {
+  v1::ReadObjectRequest request;
+  request.set_version(3);
+  request.set_if_version(4);
+  request.set_read_offset(5);
+  request.set_form(v1::VIEW);
+  request.set_view("decoded");
+  absl::StatusOr<ReadSpec> spec = FromProto(request);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->version, 3u);
+  EXPECT_EQ(spec->if_version, 4u);
+  EXPECT_EQ(spec->offset, 5u);
+  EXPECT_EQ(spec->limit, UINT64_MAX);
+  EXPECT_EQ(spec->form, Form::kView);
+  EXPECT_EQ(spec->view, "decoded");
+  request.set_read_limit(0);
+  EXPECT_EQ(FromProto(request)->limit, 0u);
+}
+
+TEST(Convert, AReadWithAFormOrViewThatMakesNoSenseIsInvalid) {
+  v1::ReadObjectRequest request;
+  request.set_form(static_cast<v1::Form>(3));
+  ExpectInvalid(FromProto(request).status(), "form 3");
+  request.set_form(v1::STORED);
+  request.set_view("decoded");
+  ExpectInvalid(FromProto(request).status(), "form is not VIEW");
+  request.set_form(v1::VIEW);
+  request.add_view_arguments("-x");
+  ExpectInvalid(FromProto(request).status(), "view_arguments");
+}
+
+TEST(Convert, APageHasAThousandEntriesAtMost) {
+  v1::ListObjectsRequest request;
+  EXPECT_EQ(FromProto(request)->page_size, 1000u);
+  request.set_page_size(1000);
+  EXPECT_EQ(FromProto(request)->page_size, 1000u);
+  request.set_page_size(1001);
+  ExpectInvalid(FromProto(request).status(), "page_size is 1001");
+}
+
+TEST(Convert, AnObjectShowsWhatIsKnownOfIt) {
+  ObjectInfo object;
+  object.name = "n";
+  object.version = 2;
+  object.size = 10;
+  object.digest = Digest::Of("x");
+  object.created = absl::FromUnixNanos(1'500'000'000);
+  object.decoders = {{.decoder = Digest::Of("d"), .name = "zlib", .size = 7}};
+  object.views.push_back({.name = "decoded", .status = View::Status::kFailed});
+  object.views[0].failure = "guest said \xff";
+  object.source.path = "p\xff";
+  const v1::Object proto = ToProto(object);
+  EXPECT_EQ(proto.version(), 2u);
+  EXPECT_EQ(proto.digest().value(), Digest::Of("x").raw());
+  EXPECT_EQ(proto.create_time().seconds(), 1);
+  EXPECT_EQ(proto.create_time().nanos(), 500'000'000);
+  EXPECT_EQ(proto.decoders(0).name(), "zlib");
+  EXPECT_EQ(proto.views(0).status(), v1::View::FAILED);
+  EXPECT_FALSE(proto.views(0).has_digest());
+  EXPECT_EQ(proto.views(0).failure(), "guest said \\xff");
+  EXPECT_EQ(proto.source().path(), "p\xff");
+}
+
+TEST(Convert, ADeleteMarkerHasNoBytes) {
+  ObjectInfo object;
+  object.name = "n";
+  object.version = 3;
+  object.delete_marker = true;
+  const v1::Object proto = ToProto(object);
+  EXPECT_TRUE(proto.delete_marker());
+  EXPECT_FALSE(proto.has_digest());
+}
+
+TEST(Convert, ACostsTimeIsSecondsAndNanos) {
+  DecodeCost cost;
+  cost.time = absl::Nanoseconds(2'000'000'003);
+  EXPECT_EQ(ToProto(cost).time().seconds(), 2);
+  EXPECT_EQ(ToProto(cost).time().nanos(), 3);
+}
+
+}  // namespace
+}  // namespace vxa

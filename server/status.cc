@@ -1,0 +1,48 @@
+#include "server/status.h"
+
+#include <string>
+
+#include "archive/errors.h"
+#include "archive/text.h"
+#include "google/rpc/error_details.pb.h"
+#include "server/text.h"
+
+namespace vxa {
+namespace {
+
+constexpr char kDomain[] = "vxa";
+constexpr int kRetrySeconds = 1;
+
+// A closing status travels in HTTP/2 trailers: the text percent-encoded (up to three bytes for one)
+// and, with the details, in base64. Clients refuse more than 8 KiB of headers by default.
+constexpr size_t kMaxMessageBytes = 1200;
+
+}  // namespace
+
+google::rpc::Status ToRpcStatus(const absl::Status& status) {
+  google::rpc::Status rpc;
+  rpc.set_code(static_cast<int>(status.code()));
+  rpc.set_message(WireText(Std(status.message()), kMaxMessageBytes));
+  const std::string reason = ReasonName(status);
+  if (!reason.empty()) {
+    google::rpc::ErrorInfo info;
+    info.set_reason(reason);
+    info.set_domain(kDomain);
+    rpc.add_details()->PackFrom(info);
+  }
+  if (reason == ReasonName(Error(Reason::kOverloaded, ""))) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
+    rpc.add_details()->PackFrom(retry);
+  }
+  return rpc;
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const google::rpc::Status rpc = ToRpcStatus(status);
+  return grpc::Status(static_cast<grpc::StatusCode>(rpc.code()), rpc.message(),
+                      rpc.SerializeAsString());
+}
+
+}  // namespace vxa

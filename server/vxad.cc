@@ -1,0 +1,94 @@
+// The server program.
+#include <grpc/support/log.h>
+#include <signal.h>
+#include <time.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "archive/archive.h"
+#include "archive/log.h"
+#include "server/options.h"
+#include "server/server.h"
+#include "vxengine/decode_service.h"
+
+namespace vxa {
+namespace {
+
+constexpr int kFailed = 1;
+
+// gRPC tells of each failed bind and broken connection in lines of its own; the errors that concern
+// us come as statuses.
+void DropGrpcLog(gpr_log_func_args*) {}
+
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  // All threads made from here on inherit it, so the signals are sigwait's alone.
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Whether one of `signals` came within 20 ms.
+bool SignalSoon(const sigset_t& signals) {
+  const timespec wait = {.tv_sec = 0, .tv_nsec = 20'000'000};
+  return sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+void ServeUntilSignal(Server* server, const sigset_t& signals, absl::Duration grace) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  Log(LogLevel::kInfo, absl::StrCat("signal ", signal, ": stopping"));
+  server->StopAccepting();
+  const absl::Time last = absl::Now() + grace;
+  while (!server->Idle() && absl::Now() < last && !SignalSoon(signals)) {
+  }
+  server->Shutdown();
+}
+
+absl::Status Run(const ServerOptions& options) {
+  const sigset_t signals = BlockEndSignals();
+  absl::StatusOr<std::string> worker =
+      options.worker.empty() ? vx::FindWorker() : absl::StatusOr<std::string>(options.worker);
+  if (!worker.ok()) return worker.status();
+  absl::StatusOr<std::unique_ptr<vx::DecodeService>> decoder = vx::NewWorkerDecodeService(*worker);
+  if (!decoder.ok()) return decoder.status();
+  absl::StatusOr<std::unique_ptr<Archive>> archive =
+      Archive::Open({.directory = options.data,
+                     .decoder = decoder->get(),
+                     .concurrent_decodes = options.decodes});
+  if (!archive.ok()) return archive.status();
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(archive->get(), options);
+  if (!server.ok()) return server.status();
+  std::printf("listening on %s\n", (*server)->address().c_str());
+  std::fflush(stdout);
+  ServeUntilSignal(server->get(), signals, options.grace);
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(DropGrpcLog);
+  ServerOptions options;
+  Exit exit;
+  if (!ParseOptions(argc, argv, &options, &exit)) {
+    std::fputs(exit.text.c_str(), exit.status == 0 ? stdout : stderr);
+    return exit.status;
+  }
+  if (absl::Status status = Run(options); !status.ok()) {
+    std::fprintf(stderr, "vxad: %s\n", std::string(status.message()).c_str());
+    return kFailed;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace vxa
+
+int main(int argc, char** argv) { return vxa::Main(argc, argv); }
