@@ -1,0 +1,18 @@
+"""end_to_end_test: a Python test that talks to real server processes."""
+
+def end_to_end_test(name, **kwargs):
+    """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts."""
+    native.sh_test(
+        name = name,
+        srcs = ["run_python.sh"],
+        args = ["$(location %s.py)" % name],
+        data = [
+            name + ".py",
+            "harness.py",
+            ":python_api",
+            "//client:vxa",
+            "//server:vxad",
+            "//vxengine:vxworker",
+        ],
+        **kwargs
+    )

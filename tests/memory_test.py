@@ -1,0 +1,104 @@
+"""Flow control end to end: however much streams in and out, and however slowly, the server stays small."""
+
+import hashlib
+import threading
+
+
+import harness
+from harness import Client, Server, TestCase
+from vxa.v1 import vxa_pb2
+
+GIB = 1 << 30
+LIMIT = 256 << 20
+
+
+class Memory(TestCase):
+    def test_several_1_gib_objects_stream_in_and_out_within_256_mb(self):
+        # Not random, but no chunk like another: each MiB carries its number.
+        piece = bytearray(harness.noise(harness.PIECE))
+
+        def pieces(seed):
+            for i in range(GIB // harness.PIECE):
+                piece_i = bytearray(piece)
+                piece_i[:16] = seed.to_bytes(8, "big") + i.to_bytes(8, "big")
+                yield bytes(piece_i)
+
+        def messages(name, seed, sha256):
+            yield harness.spec(name, codec="store")
+            for i, data in enumerate(pieces(seed)):
+                sha256.update(data)
+                yield harness.data_message(data, i * harness.PIECE)
+            yield harness.finish(GIB, vxa_pb2.Digest(algorithm=vxa_pb2.Digest.SHA256, value=sha256.digest()))
+
+        with Server() as server:
+            failures = []
+
+            def put_and_get(seed):
+                name = f"big/{seed}"
+                sent = hashlib.sha256()
+                with Client(server) as client:
+                    results = [response for response in client.stub.WriteObject(messages(name, seed, sent))
+                               if not response.persisted_offset]
+                    if len(results) != 1 or not results[0].HasField("result"):
+                        failures.append((name, results))
+                        return
+                    received = hashlib.sha256()
+                    for response in client.stub.ReadObject(
+                            vxa_pb2.ReadObjectRequest(namespace="default", name=name)):
+                        received.update(response.data.data)
+                    if received.digest() != sent.digest():
+                        failures.append((name, "came back different"))
+
+            threads = [threading.Thread(target=put_and_get, args=(seed,)) for seed in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(failures, [])
+            self.assertLess(server.peak_memory(), LIMIT)
+
+    def test_readers_that_do_not_read_cost_no_memory(self):
+        with Server() as server, Client(server) as client:
+            client.put("object", harness.noise(64 << 20), codec="store")
+            calls = []
+            for _ in range(12):
+                reader = Client(server)
+                call = reader.stub.ReadObject(vxa_pb2.ReadObjectRequest(namespace="default", name="object"))
+                next(call)
+                calls.append((reader, call))
+            self.assertEqual(len(client.get("object")), 64 << 20)
+            self.assertLess(server.peak_memory(), LIMIT)
+            for reader, call in calls:
+                call.cancel()
+                reader.__exit__()
+
+    def test_writers_that_do_not_finish_cost_no_memory(self):
+        with Server() as server:
+            release = threading.Event()
+            sent = threading.Semaphore(0)
+
+            def hang(number):
+                yield harness.spec(f"hanging/{number}", codec="store")
+                for i in range(7):
+                    yield harness.data_message(harness.noise(harness.PIECE, seed=i), i * harness.PIECE)
+                sent.release()
+                release.wait(60)
+
+            clients = [Client(server) for _ in range(20)]
+            calls = [client.stub.WriteObject(hang(number)) for number, client in enumerate(clients)]
+            # Those that got memory have sent; the others are not read until these are done.
+            for _ in range(4):
+                self.assertTrue(sent.acquire(timeout=60))
+            self.assertLess(server.peak_memory(), LIMIT)
+            for call in calls:
+                call.cancel()
+            release.set()
+            for client in clients:
+                client.__exit__()
+            with Client(server) as client:
+                client.put("after", b"after")
+                self.assertEqual(client.names(), ["after"])
+
+
+if __name__ == "__main__":
+    harness.main()
