@@ -153,7 +153,7 @@ constexpr Row kTwoByteRows[] = {
     {k0f + 0x1b, 1, 1, kAny, kAll, kModRm, &kNop},
     {k0f + 0x1c, 1, 1, kAny, kAll, kModRm, &kNop},
     {k0f + 0x1d, 1, 1, kAny, kAll, kModRm, &kNop},
-    {k0f + 0x1e, 1, 1, kAny, kAll, kModRm, &kNop},    // with F3: ENDBR32
+    {k0f + 0x1e, 1, 1, kAny, kAll, kModRm, &kNop},     // with F3: ENDBR32
     {k0f + 0x1e, 1, 1, kF3, k1, kModRm, &kMemoryNop},  // the register form: RDSSP, #UD
     {k0f + 0x1f, 1, 1, kAny, kAll, kModRm, &kNop},
     {k0f + 0x40, 16, 1, kAny, kAll, kModRm, kCmov.data()},
