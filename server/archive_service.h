@@ -14,7 +14,7 @@ namespace vxa {
 
 // How many calls are taken at once; further ones get OVERLOADED.
 struct CallLimits {
-  size_t streams = 48;  // WriteObject and ReadObject; each may hold a few MiB
+  size_t streams = 32;  // WriteObject and ReadObject; each may hold a few MiB
   size_t others = 16;
 };
 

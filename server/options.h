@@ -14,7 +14,7 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:7420";  // HOST:PORT, [V6]:PORT or unix:PATH
   std::string worker;                     // path of vxworker; empty: found beside the program
   absl::Duration grace = absl::Seconds(10);
-  int max_streams = 48;
+  int max_streams = 32;
   int decodes = 4;  // decoders running at once
 };
 

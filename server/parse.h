@@ -15,14 +15,20 @@
 
 namespace vxa {
 
-// INVALID_REQUEST if `bytes` is no message of its type.
+// Clears `bytes`. INVALID_REQUEST if they are no message of this type.
 template <class Message>
-absl::Status Parse(grpc::ByteBuffer bytes, Message* message) {
-  if (grpc::SerializationTraits<Message>::Deserialize(&bytes, message).ok()) {
-    return absl::OkStatus();
-  }
+absl::Status Parse(grpc::ByteBuffer* bytes, Message* message) {
+  const bool parsed = grpc::SerializationTraits<Message>::Deserialize(bytes, message).ok();
+  bytes->Clear();
+  if (parsed) return absl::OkStatus();
   return Error(Reason::kInvalidRequest, "not a message of type " + message->GetTypeName() +
                                             ", or a string in it is not UTF-8");
+}
+
+template <class Message>
+absl::Status Parse(const grpc::ByteBuffer& bytes, Message* message) {
+  grpc::ByteBuffer copy = bytes;  // shares the bytes themselves
+  return Parse(&copy, message);
 }
 
 inline CallContext ContextOf(grpc::ServerContext* context) {

@@ -32,9 +32,7 @@ absl::Status InvalidRequest(const std::string& message) {
 absl::Status ObjectWriter::Run() {
   grpc::ByteBuffer bytes;
   while (stream_->Read(&bytes)) {
-    absl::Status status = Take(bytes);
-    // Nothing of a message is kept while the next one is waited for.
-    bytes.Clear();
+    absl::Status status = Take(&bytes);
     if (!status.ok() && !EndsCall(status)) status = Fail(status);
     if (!status.ok()) return status;
   }
@@ -44,7 +42,7 @@ absl::Status ObjectWriter::Run() {
                                           received_, " bytes; it is not stored")));
 }
 
-absl::Status ObjectWriter::Take(const grpc::ByteBuffer& bytes) {
+absl::Status ObjectWriter::Take(grpc::ByteBuffer* bytes) {
   v1::WriteObjectRequest message;
   if (absl::Status status = Parse(bytes, &message); !status.ok()) return status;
   if (message.has_spec()) {

@@ -32,8 +32,9 @@ class ObjectWriter {
   // What the messages that come belong to.
   enum class State { kBetweenObjects, kInObject, kSkipping };
 
-  // An error is that of the object, the call goes on, unless EndsCall.
-  absl::Status Take(const grpc::ByteBuffer& bytes);
+  // An error is that of the object, the call goes on, unless EndsCall. Clears `bytes` before it may
+  // block: with many streams waiting, a message isn't held twice.
+  absl::Status Take(grpc::ByteBuffer* bytes);
   absl::Status Start(const v1::WriteObjectSpec& spec);
   absl::Status Append(const v1::WriteObjectData& data);
   absl::Status Finish(const v1::WriteObjectFinish& finish);
