@@ -111,7 +111,7 @@ int Main(int argc, char** argv) {
   CLI::App app(kAbout, "vxa");
   app.footer(kFooter);
   app.set_version_flag("--version", kVersion);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // CLI11 would not name a command that it does not know
   app.fallthrough();
   app.add_option("--server", line.global.server, "HOST:PORT, [V6]:PORT or unix:PATH")
       ->type_name("ADDR")
@@ -135,6 +135,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::Error& error) {
     const std::string text = error.what();
     std::cerr << "vxa: " << text.substr(0, text.find('\n')) << " (see vxa --help)\n";
+    return kUsage;
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << "vxa: no command (see vxa --help)\n";
     return kUsage;
   }
   return line.status;

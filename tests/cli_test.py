@@ -261,6 +261,7 @@ class Usage(CommandLine):
             with self.subTest(arguments=arguments):
                 out, err = self.vxa(*arguments, status=USAGE)
                 self.assertEqual((out, len(err.splitlines())), (b"", 1), err)
+        self.assertIn(b"frobnicate", self.vxa("frobnicate", status=USAGE)[1])
 
     def test_help_and_version_are_no_errors(self):
         self.assertIn(b"Exit status", self.vxa("--help")[0])
