@@ -79,12 +79,17 @@ ArchiveImpl::ArchiveImpl(std::unique_ptr<Held> lock, std::unique_ptr<Core> core)
     : lock_(std::move(lock)), core_(std::move(core)), idler_([this] { WriteBarriers(); }) {}
 
 ArchiveImpl::~ArchiveImpl() {
-  closing_.Notify();
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  woken_.notify_one();
   idler_.join();
 }
 
 void ArchiveImpl::WriteBarriers() {
-  while (!closing_.WaitForNotificationWithTimeout(kIdle)) {
+  std::unique_lock lock(mutex_);
+  while (!woken_.wait_for(lock, absl::ToChronoMilliseconds(kIdle), [this] { return closing_; })) {
     core_->writer.WriteBarrierIfIdle(kIdle);
   }
   core_->writer.WriteBarrierIfIdle(absl::ZeroDuration());

@@ -7,7 +7,7 @@
 //   vxa::PutResult result = *upload->Finish(size, digest);  // proved and on disk
 //
 // An Archive may be used from any number of threads at once; an Upload by one at a time. How it
-// lies on disk is told in pack.h and its neighbours; errors in errors.h.
+// lies on disk is told in FORMAT.md; errors in errors.h.
 #ifndef ARCHIVE_ARCHIVE_H_
 #define ARCHIVE_ARCHIVE_H_
 

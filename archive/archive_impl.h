@@ -2,11 +2,12 @@
 #ifndef ARCHIVE_ARCHIVE_IMPL_H_
 #define ARCHIVE_ARCHIVE_IMPL_H_
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
-#include "absl/synchronization/notification.h"
 #include "archive/archive.h"
 #include "archive/core.h"
 #include "archive/env.h"
@@ -41,7 +42,9 @@ class ArchiveImpl : public Archive {
 
   const std::unique_ptr<Held> lock_;
   const std::unique_ptr<Core> core_;
-  absl::Notification closing_;
+  std::mutex mutex_;  // guards what follows
+  bool closing_ = false;
+  std::condition_variable woken_;
   std::thread idler_;  // last: it uses the others
 };
 

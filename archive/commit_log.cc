@@ -12,21 +12,21 @@ namespace vxa {
 
 absl::Status CommitLog::Commit(Change& change) {
   Waiter waiter{.change = &change};
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock lock(mutex_);
   queue_.push_back(&waiter);
-  while (!waiter.done && queue_.front() != &waiter) waiter.wake.Wait(&mutex_);
+  while (!waiter.done && queue_.front() != &waiter) waiter.wake.wait(lock);
   if (waiter.done) return waiter.status;
 
   const std::vector<Waiter*> group(queue_.begin(), queue_.end());
-  mutex_.Unlock();
+  lock.unlock();
   CommitGroup(group);
-  mutex_.Lock();
+  lock.lock();
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(group.size()));
   for (Waiter* member : group) {
     member->done = true;
-    if (member != &waiter) member->wake.Signal();
+    if (member != &waiter) member->wake.notify_one();
   }
-  if (!queue_.empty()) queue_.front()->wake.Signal();
+  if (!queue_.empty()) queue_.front()->wake.notify_one();
   return waiter.status;
 }
 

@@ -6,14 +6,14 @@
 #ifndef ARCHIVE_COMMIT_LOG_H_
 #define ARCHIVE_COMMIT_LOG_H_
 
+#include <condition_variable>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "archive/index.h"
 #include "archive/pack_writer.h"
 
@@ -42,7 +42,7 @@ class CommitLog {
  private:
   struct Waiter {
     Change* change;
-    absl::CondVar wake;
+    std::condition_variable wake;
     bool done = false;
     absl::Status status;
     std::optional<RecordRef> record;  // what was appended
@@ -55,8 +55,8 @@ class CommitLog {
 
   PackWriter& writer_;
   Index& index_;
-  absl::Mutex mutex_;
-  std::deque<Waiter*> queue_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // guards the queue
+  std::deque<Waiter*> queue_;
   // Once packs and index may disagree, only a restart, which replays, helps. Used by leaders only.
   absl::Status broken_;
 };

@@ -107,11 +107,9 @@ class DecoderRunner::Turn {
   }
 
   absl::Status Take(const CallContext& context) {
-    absl::MutexLock lock(&runner_.mutex_);
-    const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(runner_.mutex_) {
-      return runner_.free_ > 0;
-    };
-    while (!runner_.mutex_.AwaitWithTimeout(absl::Condition(&free), kAskInterval)) {
+    std::unique_lock lock(runner_.mutex_);
+    while (!runner_.freed_.wait_for(lock, absl::ToChronoMilliseconds(kAskInterval),
+                                    [this] { return runner_.free_ > 0; })) {
       if (absl::Status status = CheckContext(context); !status.ok()) return status;
     }
     --runner_.free_;
@@ -120,8 +118,9 @@ class DecoderRunner::Turn {
   }
 
   void GiveBack() {
-    absl::MutexLock lock(&runner_.mutex_);
+    std::lock_guard lock(runner_.mutex_);
     ++runner_.free_;
+    runner_.freed_.notify_one();
     held_ = false;
   }
 
@@ -226,7 +225,7 @@ absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Di
       Error(Reason::kDataDamaged, absl::StrCat("decoder ", digest.ToString(), " is in no pack"));
   for (const Location& place : *places) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       if (auto known = images_.find(place); known != images_.end()) return known->second;
     }
     absl::StatusOr<std::string> image = packs_.Read(place, RecordType::kDecoder, digest);
@@ -235,7 +234,7 @@ absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Di
       continue;
     }
     auto kept = std::make_shared<const std::string>(*std::move(image));
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (images_.size() >= kImagesKept) images_.clear();
     images_.emplace(place, kept);
     return kept;

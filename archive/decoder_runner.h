@@ -3,18 +3,18 @@
 #ifndef ARCHIVE_DECODER_RUNNER_H_
 #define ARCHIVE_DECODER_RUNNER_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "archive/archive.h"
 #include "archive/pack_files.h"
 #include "vxa/archive/v1/records.pb.h"
@@ -79,10 +79,11 @@ class DecoderRunner {
 
   PackFiles& packs_;
   vx::DecodeService* const service_;
-  absl::Mutex mutex_;
-  int free_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable freed_;
+  int free_;
   // Images by the place they were read from.
-  std::map<Location, std::shared_ptr<const std::string>> images_ ABSL_GUARDED_BY(mutex_);
+  std::map<Location, std::shared_ptr<const std::string>> images_;
 };
 
 // Whether a guest ended well, as far as it says so itself.

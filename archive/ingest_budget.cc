@@ -15,24 +15,24 @@ IngestBudget::IngestBudget(uint64_t bytes)
     : small_(SmallPart(bytes) / kSmall), large_((bytes - SmallPart(bytes)) / kLarge) {}
 
 absl::Status IngestBudget::Places::Take(const CallContext& context) {
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock lock(mutex_);
   const uint64_t ticket = next_ticket_++;
   waiting_.insert(ticket);
   absl::Status status = absl::OkStatus();
   while (free_ == 0 || *waiting_.begin() != ticket) {
-    changed_.WaitWithTimeout(&mutex_, kAskInterval);
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kAskInterval));
     if (status = CheckContext(context); !status.ok()) break;
   }
   if (status.ok()) --free_;
   waiting_.erase(ticket);
-  changed_.SignalAll();
+  changed_.notify_all();
   return status;
 }
 
 void IngestBudget::Places::GiveBack() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ++free_;
-  changed_.SignalAll();
+  changed_.notify_all();
 }
 
 absl::Status IngestBudget::Share::TakeSmall(const CallContext& context) {

@@ -7,12 +7,12 @@
 #ifndef ARCHIVE_INGEST_BUDGET_H_
 #define ARCHIVE_INGEST_BUDGET_H_
 
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <set>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "archive/archive.h"
 
 namespace vxa {
@@ -57,12 +57,12 @@ class IngestBudget {
     void GiveBack();
 
    private:
-    absl::Mutex mutex_;
-    uint64_t free_ ABSL_GUARDED_BY(mutex_);
+    std::mutex mutex_;  // guards what follows
+    uint64_t free_;
     // Takers draw numbers; the lowest that is waiting is served.
-    uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
-    std::set<uint64_t> waiting_ ABSL_GUARDED_BY(mutex_);
-    absl::CondVar changed_;
+    uint64_t next_ticket_ = 0;
+    std::set<uint64_t> waiting_;
+    std::condition_variable changed_;
   };
 
   Places small_;

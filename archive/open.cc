@@ -39,10 +39,10 @@ absl::Status CheckVersion(Env& env, const std::string& directory) {
 }
 
 absl::Status MakeDirectories(Env& env, const std::string& directory) {
-  for (const char* folder : {"", "/packs"}) {
-    if (absl::Status made = env.MakeDirectory(directory + folder); !made.ok()) return made;
-  }
-  return env.SyncDirectory(directory);
+  if (absl::Status made = env.MakeDirectory(directory + "/packs"); !made.ok()) return made;
+  if (absl::Status synced = env.SyncDirectory(directory); !synced.ok()) return synced;
+  // The directory itself may be new.
+  return env.SyncDirectory(directory + "/..");
 }
 
 // Removes what a crash left of files that never got their names.

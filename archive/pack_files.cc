@@ -19,7 +19,7 @@ absl::StatusOr<std::vector<uint32_t>> PackFiles::List() const {
 }
 
 absl::StatusOr<std::shared_ptr<const OpenPack>> PackFiles::Open(uint32_t number) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   auto found = std::ranges::find(open_, number, [](const auto& entry) { return entry.first; });
   if (found != open_.end()) {
     open_.splice(open_.begin(), open_, found);

@@ -5,13 +5,12 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "archive/env.h"
 #include "archive/record_format.h"
 
@@ -47,9 +46,9 @@ class PackFiles {
 
   Env& env_;
   const std::string directory_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;  // guards what follows
   // Latest used first.
-  std::list<std::pair<uint32_t, std::shared_ptr<const OpenPack>>> open_ ABSL_GUARDED_BY(mutex_);
+  std::list<std::pair<uint32_t, std::shared_ptr<const OpenPack>>> open_;
 };
 
 }  // namespace vxa

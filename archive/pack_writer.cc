@@ -60,8 +60,8 @@ absl::StatusOr<PackWriter::Appended> PackWriter::Append(const NewRecord& record)
   for (const DecoderImage& decoder : record.decoders) size += RecordSize(decoder.elf.size());
   if (absl::Status space = CheckSpace(size, record.purpose); !space.ok()) return space;
 
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status room = MakeRoom(size); !room.ok()) return room;
+  std::unique_lock lock(mutex_);
+  if (absl::Status room = MakeRoom(size, lock); !room.ok()) return room;
   for (const Location& part : record.parts) {
     if (!Intact(part)) {
       return Error(Reason::kStoreFailed, absl::StrCat("what was written at ", Describe(part),
@@ -83,8 +83,8 @@ absl::StatusOr<PackWriter::Appended> PackWriter::Append(const NewRecord& record)
 absl::StatusOr<Location> PackWriter::AppendDecoder(const DecoderImage& decoder) {
   const uint64_t size = RecordSize(decoder.elf.size());
   if (absl::Status space = CheckSpace(size, Purpose::kPut); !space.ok()) return space;
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status room = MakeRoom(size); !room.ok()) return room;
+  std::unique_lock lock(mutex_);
+  if (absl::Status room = MakeRoom(size, lock); !room.ok()) return room;
   return PlaceDecoder(decoder);
 }
 
@@ -108,10 +108,10 @@ absl::StatusOr<Location> PackWriter::PlaceDecoder(const DecoderImage& decoder) {
 
 // Sees to it that there is a pack, and seals a full one (one that is empty is never full). The
 // first record after a sync is a barrier.
-absl::Status PackWriter::MakeRoom(uint64_t size) {
+absl::Status PackWriter::MakeRoom(uint64_t size, std::unique_lock<std::mutex>& lock) {
   while (file_ != nullptr && end_.offset + size > pack_size_ && end_.offset > kPackHeaderSize) {
     if (syncing_) {  // an error of the descriptor is told to one of two callers only
-      mutex_.Await(absl::Condition(this, &PackWriter::NotSyncing));
+      sync_ended_.wait(lock, [this] { return !syncing_; });
       continue;
     }
     if (absl::Status synced = file_->Sync(); !synced.ok()) {
@@ -187,14 +187,15 @@ absl::StatusOr<PackWriter::Synced> PackWriter::Sync() {
   std::shared_ptr<File> file;
   Position position;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     file = file_;
     position = end_;
     syncing_ = true;
   }
   absl::Status synced = file == nullptr ? absl::OkStatus() : file->Sync();
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   syncing_ = false;
+  sync_ended_.notify_all();
   if (!synced.ok()) {
     if (file_ == file) Abandon(synced.message());
     return synced;
@@ -241,12 +242,12 @@ bool PackWriter::Intact(const Location& location) const {
 }
 
 bool PackWriter::IsIntact(const Location& location) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return Intact(location);
 }
 
 void PackWriter::WriteBarrierIfIdle(absl::Duration idle) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (file_ == nullptr || durable_.offset <= in_barrier_ || absl::Now() - durable_since_ < idle)
     return;
   if (absl::Status status = AppendBarrier(); !status.ok()) {

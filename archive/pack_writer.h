@@ -7,17 +7,17 @@
 #ifndef ARCHIVE_PACK_WRITER_H_
 #define ARCHIVE_PACK_WRITER_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "archive/env.h"
 #include "archive/record_format.h"
@@ -107,35 +107,35 @@ class PackWriter {
 
  private:
   absl::Status CheckSpace(uint64_t size, Purpose purpose) const;
-  absl::StatusOr<Location> PlaceDecoder(const DecoderImage& decoder)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status BeginPack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status MakeRoom(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status AppendBarrier() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // These are called with the mutex held.
+  absl::StatusOr<Location> PlaceDecoder(const DecoderImage& decoder);
+  absl::Status BeginPack();
+  absl::Status MakeRoom(uint64_t size, std::unique_lock<std::mutex>& lock);
+  absl::Status AppendBarrier();
   absl::StatusOr<Location> AppendRecord(RecordType type, const Digest& payload,
-                                        const std::vector<std::string_view>& pieces)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Abandon(absl::string_view why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool NotSyncing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !syncing_; }
-  bool Intact(const Location& location) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                                        const std::vector<std::string_view>& pieces);
+  void Abandon(absl::string_view why);
+  bool Intact(const Location& location) const;
 
   Env& env_;
   const std::string directory_;
   const uint64_t pack_size_;
 
-  mutable absl::Mutex mutex_;
-  std::shared_ptr<File> file_ ABSL_GUARDED_BY(mutex_);  // null: the next append begins a pack
-  Position end_ ABSL_GUARDED_BY(mutex_);                // of what was appended
-  Position durable_ ABSL_GUARDED_BY(mutex_);            // of what is durable, in the same pack
-  uint64_t in_barrier_ ABSL_GUARDED_BY(mutex_) = 0;     // what the last barrier says of it
-  absl::Time durable_since_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
-  std::map<Digest, Location> decoders_ ABSL_GUARDED_BY(mutex_);     // in this pack
-  std::vector<RecordRef> unreported_ ABSL_GUARDED_BY(mutex_);       // not in any Synced yet
-  std::map<uint32_t, uint64_t> abandoned_ ABSL_GUARDED_BY(mutex_);  // by pack: from where on
-  Uuid previous_uuid_ ABSL_GUARDED_BY(mutex_);
-  uint64_t previous_end_ ABSL_GUARDED_BY(mutex_);
-  uint32_t next_pack_ ABSL_GUARDED_BY(mutex_);
-  bool syncing_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable sync_ended_;
+  std::shared_ptr<File> file_;  // null: the next append begins a pack
+  Position end_;                // of what was appended
+  Position durable_;            // of what is durable, in the same pack
+  uint64_t in_barrier_ = 0;     // what the last barrier says of it
+  absl::Time durable_since_ = absl::InfinitePast();
+  std::map<Digest, Location> decoders_;     // in this pack
+  std::vector<RecordRef> unreported_;       // not in any Synced yet
+  std::map<uint32_t, uint64_t> abandoned_;  // by pack: from where on
+  Uuid previous_uuid_;
+  uint64_t previous_end_;
+  uint32_t next_pack_;
+  bool syncing_ = false;
 };
 
 }  // namespace vxa

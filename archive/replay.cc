@@ -69,7 +69,7 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
     clean_ = false;
   }
   // No number that was lost with a tail is used again.
-  position_.next_sequence += abandoned_ / kRecordHeaderSize + 1;
+  position_.next_sequence += (abandoned_ + kRecordHeaderSize - 1) / kRecordHeaderSize;
   state_.SetWatermark(position_);
   if (absl::Status written = state_.Write(); !written.ok()) return written;
 
