@@ -248,8 +248,9 @@ bool PackWriter::IsIntact(const Location& location) const {
 
 void PackWriter::WriteBarrierIfIdle(absl::Duration idle) {
   std::lock_guard lock(mutex_);
-  if (file_ == nullptr || durable_.offset <= in_barrier_ || absl::Now() - durable_since_ < idle)
+  if (file_ == nullptr || durable_.offset <= in_barrier_ || absl::Now() - durable_since_ < idle) {
     return;
+  }
   if (absl::Status status = AppendBarrier(); !status.ok()) {
     Log(LogLevel::kWarning, absl::StrCat("no barrier written: ", status.message()));
   }

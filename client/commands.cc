@@ -88,7 +88,7 @@ bool IsDirectory(const std::string& path) {
 std::string OutputPath(const GetOptions& options, const v1::ReadObjectMetadata& metadata) {
   const bool directory = IsDirectory(options.output);
   if (!options.output.empty() && !directory) return options.output;
-  const std::string file =
+  std::string file =
       options.view ? ViewFileName(options.name, metadata.extension()) : BaseName(options.name);
   if (!directory) return file;
   return absl::StrCat(options.output, options.output.back() == '/' ? "" : "/", file);

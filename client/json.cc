@@ -73,8 +73,10 @@ std::string Map(const Message& message, const FieldDescriptor* field) {
 }
 
 std::string List(const Message& message, const FieldDescriptor* field) {
+  const int size = message.GetReflection()->FieldSize(message, field);
   std::vector<std::string> values;
-  for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) {
+  values.reserve(static_cast<size_t>(size));
+  for (int i = 0; i < size; ++i) {
     values.push_back(Value(message, field, i));
   }
   return absl::StrCat("[", absl::StrJoin(values, ","), "]");

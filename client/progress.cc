@@ -26,7 +26,7 @@ std::string Bar(uint64_t done, uint64_t size) {
 }  // namespace
 
 // Short transfers come and go without one.
-Progress::Progress(std::string label)
+Progress::Progress(const std::string& label)
     : label_(Printable(label)),
       terminal_(isatty(STDERR_FILENO) == 1),
       next_(absl::Now() + 5 * kInterval),

@@ -12,7 +12,7 @@ namespace vxa::client {
 // Draws only where stderr is a terminal, at most ten times a second, and wipes itself at the end.
 class Progress {
  public:
-  explicit Progress(std::string label);
+  explicit Progress(const std::string& label);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

@@ -271,6 +271,20 @@ def wait_until(condition, seconds=30):
     return False
 
 
+def settles(value, still=1.0, seconds=60):
+    """Waits until `value()` has not changed for `still` seconds, and says whether it came to that."""
+    last, since = value(), time.monotonic()
+
+    def unchanged():
+        nonlocal last, since
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since >= still
+
+    return wait_until(unchanged, seconds)
+
+
 def text(size, seed=1):
     """Bytes that deflate well."""
     words = random.Random(seed).choices([b"archive", b"decoder", b"guest", b"pack", b"blob", b"manifest"], k=size // 5 + 1)

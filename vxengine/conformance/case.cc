@@ -27,8 +27,9 @@ std::string Flags(uint32_t eflags) {
     absl::string_view name;
   } kNames[] = {{kCf, "CF"}, {kPf, "PF"}, {kAf, "AF"}, {kZf, "ZF"},
                 {kSf, "SF"}, {kDf, "DF"}, {kOf, "OF"}, {kId, "ID"}};
-  for (const auto& flag : kNames)
+  for (const auto& flag : kNames) {
     if (eflags & flag.bit) absl::StrAppend(&names, " ", flag.name);
+  }
   return names;
 }
 
@@ -40,9 +41,10 @@ std::string DescribeEnd(const Result& result) {
   if (!result.failure.empty()) return result.failure;
   if (!result.trap) return "ran to its end";
   std::string text(kCauseNames[static_cast<int>(result.trap->cause)]);
-  if (result.trap->cause == TrapCause::kPageFault)
+  if (result.trap->cause == TrapCause::kPageFault) {
     absl::StrAppendFormat(&text, " %s %#x", kAccessNames[static_cast<int>(result.trap->access)],
                           result.trap->address);
+  }
   return text;
 }
 
@@ -55,8 +57,9 @@ std::vector<uint8_t> InitialData(const Case& test) {
     return bytes;
   }();
   std::vector<uint8_t> data = *background;
-  for (const Patch& patch : test.patches)
+  for (const Patch& patch : test.patches) {
     std::copy(patch.bytes.begin(), patch.bytes.end(), data.begin() + (patch.address - kData));
+  }
   return data;
 }
 
@@ -73,14 +76,18 @@ std::string Describe(const Case& test) {
   std::string text = absl::StrCat(test.name, "\n  code ", Hex(test.code));
   if (test.code_address != 0) absl::StrAppendFormat(&text, " at %#x", test.code_address);
   absl::StrAppend(&text, "\n ");
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     absl::StrAppendFormat(&text, " %s=%#x", kGprNames[i], test.state.gpr[i]);
+  }
   absl::StrAppend(&text, "\n  eflags=", Flags(test.state.eflags));
-  for (int i = 0; i < 8; ++i)
-    if (test.state.xmm[i] != Xmm{})
+  for (int i = 0; i < 8; ++i) {
+    if (test.state.xmm[i] != Xmm{}) {
       absl::StrAppend(&text, "\n  xmm", i, "=", Describe(test.state.xmm[i]));
-  for (const Patch& patch : test.patches)
+    }
+  }
+  for (const Patch& patch : test.patches) {
     absl::StrAppendFormat(&text, "\n  memory at %#x: %s", patch.address, Hex(patch.bytes));
+  }
   return text;
 }
 
@@ -91,14 +98,16 @@ std::string Difference(const Result& expected, const Result& actual) {
   };
   differ("end", DescribeEnd(expected), DescribeEnd(actual));
   if (!expected.failure.empty() || !actual.failure.empty()) return text;
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     differ(kGprNames[i], absl::StrFormat("%#x", expected.state.gpr[i]),
            absl::StrFormat("%#x", actual.state.gpr[i]));
+  }
   differ("eflags", Flags(expected.state.eflags), Flags(actual.state.eflags));
   differ("eip", absl::StrFormat("%#x", expected.state.eip),
          absl::StrFormat("%#x", actual.state.eip));
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     differ(absl::StrCat("xmm", i), Describe(expected.state.xmm[i]), Describe(actual.state.xmm[i]));
+  }
   if (expected.data.empty() || actual.data.empty() || expected.data == actual.data) return text;
   const auto at = std::mismatch(expected.data.begin(), expected.data.end(), actual.data.begin());
   const size_t offset = at.first - expected.data.begin();

@@ -69,8 +69,9 @@ class Builder {
       Pin(kEcx, (random_() & 0xffffff00) | test_.source);
     }
     if (form_.rule == Rule::kDiv) ChooseDividend();
-    if (form_.rule == Rule::kBitTest && form_.digit < 0)
+    if (form_.rule == Rule::kBitTest && form_.digit < 0) {
       Pin(reg_, Below(random_, 4) ? Below(random_, 0x4000) - 0x2000 : EdgeValue(random_));
+    }
     switch (form_.inputs) {
       case Inputs::kStack:
         Pin(kEsp, StackAddress());
@@ -137,8 +138,9 @@ class Builder {
     prefixes_ = {static_cast<uint8_t>(prefix == 1 ? 0xf2 : 0xf3)};
     state.gpr[kEcx] = Below(random_, 8) ? Below(random_, 40) : Below(random_, kDataSize);
     const std::vector<uint8_t> data = InitialData(test_);
-    if (InData(state.gpr[kEdi], 4) && Below(random_, 2))
+    if (InData(state.gpr[kEdi], 4) && Below(random_, 2)) {
       std::memcpy(&state.gpr[kEax], &data[state.gpr[kEdi] - kData], 4);
+    }
   }
 
   void Encode() {
@@ -174,8 +176,9 @@ class Builder {
 
   Place RmPlace() const {
     if (form_.rm == 0) return {};
-    if (rm_is_register_)
+    if (rm_is_register_) {
       return {Place::kRegister, form_.rm_size, static_cast<uint32_t>(rm_register_)};
+    }
     if (!InData(memory_, form_.rm_size)) return {};
     return {Place::kMemory, form_.rm_size, memory_};
   }
@@ -183,12 +186,13 @@ class Builder {
   // What needs the operand's place to be known.
   void ChooseOperandValue() {
     const Place rm = RmPlace();
-    if (form_.low_register_size != 0)
+    if (form_.low_register_size != 0) {
       test_.destination = {Place::kRegister, form_.size, static_cast<uint32_t>(low_register_)};
-    else if (form_.rm_is_destination)
+    } else if (form_.rm_is_destination) {
       test_.destination = rm;
-    else if (form_.reg == 'G')
+    } else if (form_.reg == 'G') {
       test_.destination = {Place::kRegister, form_.reg_size, static_cast<uint32_t>(reg_)};
+    }
     if (form_.name.ends_with("_one")) test_.source = 1;
 
     std::array<uint32_t, 4> value;
@@ -289,8 +293,9 @@ void AppendInstruction(const Form& form, Random& random, std::vector<uint8_t>* c
   } else if (form.rm != 0) {
     address = {static_cast<uint8_t>(0xc0 | reg << 3 | Below(random, 8))};
   }
-  if (form.inputs == Inputs::kString || form.inputs == Inputs::kXlat)
+  if (form.inputs == Inputs::kString || form.inputs == Inputs::kXlat) {
     AppendPointers(form, random, code);
+  }
   code->insert(code->end(), form.opcode.begin(), form.opcode.end());
   if (form.low_register_size != 0) code->back() += Below(random, 8);
   code->insert(code->end(), address.begin(), address.end());

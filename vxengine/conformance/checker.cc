@@ -48,8 +48,9 @@ std::vector<Result> ExpectedOfBatch(std::span<const Case> placed) {
     // The CPU's EIP is behind INT3 and INTO, the ABI's is theirs; such a case holds one
     // instruction.
     if (result.trap && (result.trap->cause == TrapCause::kBreakpoint ||
-                        result.trap->cause == TrapCause::kOverflow))
+                        result.trap->cause == TrapCause::kOverflow)) {
       result.state.eip = placed[i].state.eip;
+    }
     ApplyAbi(placed[i], &result);
   }
   return results;
@@ -79,8 +80,9 @@ void Compare(std::span<const Case> cases, size_t index, Result expected, const R
   if (MeetsHarness(expected) || MeetsHarness(actual)) return;
   if (WrapsRound(expected, actual)) expected.trap = actual.trap;
   const std::string difference = Difference(expected, actual);
-  if (!difference.empty())
+  if (!difference.empty()) {
     mismatches->push_back({index, absl::StrCat(Describe(cases[index]), "\n", difference)});
+  }
 }
 
 void Report(std::span<const Mismatch> mismatches, size_t cases) {
@@ -95,14 +97,16 @@ std::vector<Result> RunOnEngine(std::span<const Case> placed, std::span<const Re
   std::vector<Case> together;
   std::vector<Result> results(placed.size());
   for (size_t i = 0; i < placed.size(); ++i) {
-    if (expected[i].trap || !expected[i].failure.empty())
+    if (expected[i].trap || !expected[i].failure.empty()) {
       results[i] = RunAlone(engine, placed[i]);
-    else
+    } else {
       together.push_back(placed[i]);
+    }
   }
   std::vector<Result> ended = RunTogether(engine, together);
-  for (size_t i = 0, next = 0; i < placed.size(); ++i)
+  for (size_t i = 0, next = 0; i < placed.size(); ++i) {
     if (!expected[i].trap && expected[i].failure.empty()) results[i] = std::move(ended[next++]);
+  }
   return results;
 }
 
@@ -111,8 +115,9 @@ std::vector<Mismatch> CompareWithCpu(std::span<const Case> cases) {
   ForEachBatch(cases, [&](std::span<const Case> batch, size_t first) {
     const std::vector<Result> expected = ExpectedOfBatch(batch);
     const std::vector<Result> actual = RunOnEngine(batch, expected);
-    for (size_t i = 0; i < batch.size(); ++i)
+    for (size_t i = 0; i < batch.size(); ++i) {
       Compare(cases, first + i, expected[i], actual[i], &mismatches);
+    }
   });
   return mismatches;
 }
@@ -137,8 +142,9 @@ void ExpectResults(std::span<const Case> cases, std::span<const Result> expected
   ForEachBatch(cases, [&](std::span<const Case> batch, size_t first) {
     const auto wanted = expected.subspan(first, batch.size());
     const std::vector<Result> actual = RunOnEngine(batch, wanted);
-    for (size_t i = 0; i < batch.size(); ++i)
+    for (size_t i = 0; i < batch.size(); ++i) {
       Compare(cases, first + i, wanted[i], actual[i], &mismatches);
+    }
   });
   Report(mismatches, cases.size());
 }

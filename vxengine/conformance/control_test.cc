@@ -173,10 +173,12 @@ TEST(ControlTest, ReturnsPopAndReleaseTheStack) {
     cases.back().state.gpr[kEsp] = esp;
     if (esp >= kData && esp <= kDataEnd - 4) cases.back().patches.push_back({esp, Le(target)});
   };
-  for (uint32_t esp : kStacks)
+  for (uint32_t esp : kStacks) {
     for (const Code& code : {Code{0xc3}, Code{0xf3, 0xc3}, Code{0xf2, 0xc3}, Code{0xc2, 0, 0},
-                             Code{0xc2, 8, 0}, Code{0xc2, 3, 0}, Code{0xc2, 0xff, 0xff}})
+                             Code{0xc2, 8, 0}, Code{0xc2, 3, 0}, Code{0xc2, 0xff, 0xff}}) {
       add(esp, kExit, code);
+    }
+  }
   for (uint32_t target : kBadTargets) {
     add(kMiddle, target, {0xc3});
     add(kMiddle, target, {0xc2, 0x10, 0});

@@ -150,8 +150,9 @@ uint32_t Value(const Place& place, const State& state, const std::vector<uint8_t
       value = state.gpr[place.address];
       break;
     case Place::kMemory:
-      for (int i = 0; i < 4 && i < place.size; ++i)
+      for (int i = 0; i < 4 && i < place.size; ++i) {
         value |= static_cast<uint32_t>(data[place.address - kData + i]) << (8 * i);
+      }
   }
   return place.size >= 4 ? value : value & ((1u << (8 * place.size)) - 1);
 }

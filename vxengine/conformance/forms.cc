@@ -80,10 +80,11 @@ Form ExpandOne(const Row& row, uint8_t v, int condition) {
   if (v != 0) form.size = v;
   for (const std::string& token : Split(row.opcode, ' ')) {
     uint32_t number;
-    if (token[0] == '/')
+    if (token[0] == '/') {
       form.digit = token[1] - '0';
-    else if (absl::SimpleHexAtoi(token, &number))
+    } else if (absl::SimpleHexAtoi(token, &number)) {
       form.opcode.push_back(number);
+    }
   }
   const std::vector<std::string> parts = Split(row.syntax, ' ');
   form.name = parts[0];
@@ -155,9 +156,11 @@ State RandomState(Random& random, bool with_xmm) {
   if (Below(random, 8) == 0) state.eflags |= kDf;
   if (Below(random, 8) == 0) state.eflags |= kId;
   if (!with_xmm) return state;
-  for (Xmm& xmm : state.xmm)
-    for (uint64_t& lane : xmm.lane)
+  for (Xmm& xmm : state.xmm) {
+    for (uint64_t& lane : xmm.lane) {
       lane = EdgeValue(random) | static_cast<uint64_t>(EdgeValue(random)) << 32;
+    }
+  }
   return state;
 }
 
@@ -178,9 +181,10 @@ std::vector<uint8_t> EncodeAddress(Random& random, int reg_field, uint32_t targe
   const int scale = Below(random, 4), index = Below(random, 8);
   uint32_t offset = 0;
   if (has_sib && index != kEsp) offset = set(index, random() >> (32 + Below(random, 32))) << scale;
-  if (shape == 7)  // no base
+  if (shape == 7) {  // no base
     return with_word({modrm(0, 4), static_cast<uint8_t>(scale << 6 | index << 3 | 5)},
                      target - offset);
+  }
 
   const int base = Below(random, 8);
   const uint32_t wish[] = {0, Below(random, 256) - 128, static_cast<uint32_t>(random())};
@@ -189,11 +193,12 @@ std::vector<uint8_t> EncodeAddress(Random& random, int reg_field, uint32_t targe
   const bool small = displacement + 128 < 256;
   int mod = displacement == 0 && base != kEbp ? Below(random, 3) : small ? 1 + Below(random, 2) : 2;
   std::vector<uint8_t> bytes;
-  if (has_sib || base == kEsp)
+  if (has_sib || base == kEsp) {
     bytes = {modrm(mod, 4),
              static_cast<uint8_t>(scale << 6 | (has_sib ? index : int{kEsp}) << 3 | base)};
-  else
+  } else {
     bytes = {modrm(mod, base)};
+  }
   if (mod == 1) bytes.push_back(displacement);
   return mod == 2 ? with_word(bytes, displacement) : bytes;
 }

@@ -88,11 +88,13 @@ void EmitLoad(const State& state, bool xmm_is_zero, Emitter* emit) {
     emit->Jmp(emit->here() + 5 + 8 * 16);
     const uint32_t values = emit->here();
     for (const Xmm& xmm : state.xmm) emit->Raw(xmm.lane.data(), 16);
-    for (uint8_t i = 0; i < 8; ++i)  // movdqu xmm, [values + 16 i]
+    for (uint8_t i = 0; i < 8; ++i) {  // movdqu xmm, [values + 16 i]
       emit->Op({0xf3, 0x0f, 0x6f, static_cast<uint8_t>(0x05 | i << 3)}).Word(values + 16 * i);
+    }
   } else if (!xmm_is_zero) {
-    for (uint8_t i = 0; i < 8; ++i)  // pxor xmm, xmm
+    for (uint8_t i = 0; i < 8; ++i) {  // pxor xmm, xmm
       emit->Op({0x66, 0x0f, 0xef, static_cast<uint8_t>(0xc0 | i << 3 | i)});
+    }
   }
   emit->Op({0x68}).Word(state.eflags).Op({0x9d});  // push; popfd
   for (int gpr = 0; gpr < 8; ++gpr) emit->MovGpr(gpr, state.gpr[gpr]);
@@ -102,13 +104,15 @@ void EmitLoad(const State& state, bool xmm_is_zero, Emitter* emit) {
 // case.
 std::string SaveCode(uint32_t background) {
   Emitter emit(kExit);
-  for (uint8_t gpr = 0; gpr < 8; ++gpr)  // mov [saved], gpr
+  for (uint8_t gpr = 0; gpr < 8; ++gpr) {  // mov [saved], gpr
     emit.Op({0x89, static_cast<uint8_t>(0x05 | gpr << 3)}).Word(kSaved + 4 * gpr);
+  }
   emit.MovGpr(kEsp, kDriverStack);
   emit.Op({0x9c, 0x8f, 0x05}).Word(kSaved + kSavedFlags);  // pushfd; pop dword [saved]
-  for (uint8_t i = 0; i < 8; ++i)                          // movdqu [saved], xmm
+  for (uint8_t i = 0; i < 8; ++i) {                        // movdqu [saved], xmm
     emit.Op({0xf3, 0x0f, 0x7f, static_cast<uint8_t>(0x05 | i << 3)})
         .Word(kSaved + kSavedXmm + 16 * i);
+  }
   emit.Op({0xfc});  // cld
   emit.Syscall(VX_CALL_WRITE, VX_FD_OUTPUT, kSaved, kSavedSize);
   emit.Syscall(VX_CALL_WRITE, VX_FD_OUTPUT, kData, kDataSize);
@@ -121,9 +125,11 @@ std::string SaveCode(uint32_t background) {
 }
 
 void EmitPatches(const Case& test, Emitter* emit) {
-  for (const Patch& patch : test.patches)
-    for (size_t i = 0; i < patch.bytes.size(); ++i)  // mov byte [address], value
+  for (const Patch& patch : test.patches) {
+    for (size_t i = 0; i < patch.bytes.size(); ++i) {  // mov byte [address], value
       emit->Op({0xc6, 0x05}).Word(patch.address + i).Op({patch.bytes[i]});
+    }
+  }
 }
 
 std::string ToString(const std::vector<uint8_t>& bytes) {
@@ -159,8 +165,9 @@ Result DecodeOutcome(const Outcome& outcome) {
                   .xmm = outcome.registers.xmm};
   switch (outcome.end) {
     case Outcome::End::kTrapped:
-      if (outcome.trap.cause != TrapCause::kInvalidOpcode || result.state.eip != kExit)
+      if (outcome.trap.cause != TrapCause::kInvalidOpcode || result.state.eip != kExit) {
         result.trap = outcome.trap;
+      }
       break;
     case Outcome::End::kLimited:
       result.failure = "did not end";
@@ -178,8 +185,9 @@ Result DecodeRecord(std::string_view record) {
   Result result;
   std::memcpy(result.state.gpr.data(), record.data(), 32);
   std::memcpy(&result.state.eflags, record.data() + kSavedFlags, 4);
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     std::memcpy(result.state.xmm[i].lane.data(), record.data() + kSavedXmm + 16 * i, 16);
+  }
   result.state.eip = kExit;
   result.data.assign(record.begin() + kSavedSize, record.end());
   return result;
@@ -213,8 +221,9 @@ std::vector<Result> RunUntilTrap(Engine engine, std::span<const Case> cases) {
             {kSaved, "", kDriverDataSize, kElfR | kElfW}},
            cases.size() * kInstructionsPerCase, &io);
   std::vector<Result> results;
-  for (size_t at = 0; at + kRecordSize <= io.output.size(); at += kRecordSize)
+  for (size_t at = 0; at + kRecordSize <= io.output.size(); at += kRecordSize) {
     results.push_back(DecodeRecord(std::string_view(io.output).substr(at, kRecordSize)));
+  }
   return results;
 }
 
@@ -243,8 +252,9 @@ bool IsDriverMemory(uint32_t address) {
 std::vector<Result> RunTogether(Engine engine, std::span<const Case> cases) {
   std::vector<Result> results;
   while (results.size() < cases.size()) {
-    for (Result& result : RunUntilTrap(engine, cases.subspan(results.size())))
+    for (Result& result : RunUntilTrap(engine, cases.subspan(results.size()))) {
       results.push_back(std::move(result));
+    }
     if (results.size() < cases.size()) results.push_back(RunAlone(engine, cases[results.size()]));
   }
   return results;

@@ -22,8 +22,9 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
   }
   if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);
   if (absl::ConsumePrefix(&flag, "--cases=")) return absl::SimpleAtoi(flag, &settings->cases);
-  if (absl::ConsumePrefix(&flag, "--sequences="))
+  if (absl::ConsumePrefix(&flag, "--sequences=")) {
     return absl::SimpleAtoi(flag, &settings->sequences);
+  }
   return false;
 }
 

@@ -141,11 +141,13 @@ std::vector<Result> Native::Run(std::span<const Case> cases) {
   for (const Case& test : cases) wire.push_back(Encode(test));
   const uint32_t count = wire.size();
   if (!WriteAll(to_child_, &count, sizeof count) ||
-      !WriteAll(to_child_, wire.data(), count * sizeof wire[0]))
+      !WriteAll(to_child_, wire.data(), count * sizeof wire[0])) {
     Die("the oracle died before a batch");
+  }
   static auto* const answers = new std::vector<OracleResult>(ORACLE_BATCH);
-  if (!ReadAll(from_child_, answers->data(), count * sizeof(OracleResult)))
+  if (!ReadAll(from_child_, answers->data(), count * sizeof(OracleResult))) {
     Die("the oracle died in a batch");
+  }
   std::vector<Result> results;
   for (uint32_t i = 0; i < count; ++i) results.push_back(Decode((*answers)[i]));
   return results;

@@ -263,8 +263,9 @@ TEST(IntegerProfileTest, RefusesSse) {
   for (const Outside& instruction :
        {Outside{"movaps", {0x0f, 0x28, 0xc1}}, Outside{"pxor", {0x66, 0x0f, 0xef, 0xc0}},
         Outside{"movdqu", {0xf3, 0x0f, 0x6f, 0x00}}, Outside{"movd", {0x66, 0x0f, 0x6e, 0xc0}},
-        Outside{"fld1", {0xd9, 0xe8}}, Outside{"ldmxcsr", {0x0f, 0xae, 0x10}}})
+        Outside{"fld1", {0xd9, 0xe8}}, Outside{"ldmxcsr", {0x0f, 0xae, 0x10}}}) {
     ExpectInvalidOpcode(instruction, Profile::kVx2026Int);
+  }
 }
 
 }  // namespace

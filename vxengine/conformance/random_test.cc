@@ -33,13 +33,15 @@ std::vector<Form> Usable() {
 
 Piece MakePiece(const std::vector<Form>& forms, Random& random) {
   const Form* form = &forms[Below(random, forms.size())];
-  while (form->rule == Rule::kDiv && Below(random, 8) != 0)
+  while (form->rule == Rule::kDiv && Below(random, 8) != 0) {
     form = &forms[Below(random, forms.size())];
+  }
   Piece piece;
   AppendInstruction(*form, random, &piece);
   // CMP defines all flags, so that what comes next doesn't depend on undefined ones.
-  if (form->rule != Rule::kExact)
+  if (form->rule != Rule::kExact) {
     piece.insert(piece.end(), {0x39, static_cast<uint8_t>(0xc0 | Below(random, 64))});
+  }
   if (Below(random, 6) == 0 && piece.size() < 128) {  // jcc over it
     const uint8_t jump[] = {static_cast<uint8_t>(0x70 | Below(random, 16)),
                             static_cast<uint8_t>(piece.size())};
@@ -83,10 +85,11 @@ TEST_P(RandomTest, SequencesAgreeWithTheCpu) {
       std::vector<Piece> shorter = sequence;
       shorter.erase(shorter.begin() + at);
       const Case test = Assemble(cases[bad[i]], shorter);
-      if (Disagreements({&test, 1}).empty())
+      if (Disagreements({&test, 1}).empty()) {
         ++at;
-      else
+      } else {
         sequence = std::move(shorter);
+      }
     }
     const Case test = Assemble(cases[bad[i]], sequence);
     ExpectAgreement({&test, 1});
