@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <latch>
 #include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "vxengine/testing/elf_builder.h"
@@ -246,17 +248,29 @@ TEST(CpuTimeLimit, CountsWhatCallsCost) {
 }
 
 TEST(Interrupt, EndsARunFromAnotherThread) {
+  // Tells when the guest has begun.
+  class BegunIo final : public EndlessIo {
+   public:
+    absl::Status Write(int fd, std::span<const uint8_t> bytes) override {
+      if (!std::exchange(told_, true)) begun.count_down();
+      return EndlessIo::Write(fd, bytes);
+    }
+    std::latch begun{1};
+
+   private:
+    bool told_ = false;
+  };
   const std::string bodies[] = {"", Write(1, kDataAddress, kDataSize),
                                 Call(VX_CALL_READ, 0, kDataAddress, 1),
                                 Call(VX_CALL_BRK, 0x08200000)};
   for (const std::string& body : bodies) {
-    auto sandbox = Sandbox::Create(Load(CodeElf(Forever(body))));
+    auto sandbox = Sandbox::Create(Load(CodeElf(Write(1, kDataAddress, 1) + Forever(body))));
     ASSERT_TRUE(sandbox.ok());
-    std::thread interrupter([&sandbox] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    BegunIo io;
+    std::thread interrupter([&] {
+      io.begun.wait();
       (*sandbox)->Interrupt();
     });
-    EndlessIo io;
     EXPECT_EQ((*sandbox)->Run(io).end, End::kInterrupted);
     interrupter.join();
   }
