@@ -220,6 +220,22 @@ TEST(AbiTest, OperandsThatWrapFaultAtTheirFirstByte) {
   }
 }
 
+// No manual says which of the two is read first.
+TEST(AbiTest, StringComparisonsReadTheOperandAtEsiFirst) {
+  Tests tests(14);
+  const std::pair<const char*, Code> kForms[] = {{"cmpsb", {0xa6}},
+                                                 {"cmpsw", {0x66, 0xa7}},
+                                                 {"cmpsd", {0xa7}},
+                                                 {"repe cmpsw", {0xf3, 0x66, 0xa7}}};
+  for (const auto& [name, code] : kForms) {
+    auto [test, result] = tests.Add(name, code);
+    test.state.gpr[kEcx] = 1;
+    test.state.gpr[kEsi] = 0x2000;
+    test.state.gpr[kEdi] = 0x1000;
+    tests.ExpectTrap({TrapCause::kPageFault, Access::kRead, 0x2000});
+  }
+}
+
 // A CPU may look at the mask first; here all 16 bytes must be writable.
 TEST(AbiTest, MaskmovdquNeedsItsWholeOperandWhateverTheMask) {
   Tests tests(10);

@@ -61,11 +61,29 @@ struct Mismatch {
   std::string text;
 };
 
+constexpr uint8_t kStringPrefixes[] = {0x66, 0xf2, 0xf3};
+constexpr uint8_t kCmps = 0xa7;  // and 0xa6
+
 // An operand that wraps round the address space is #GP or #SS on a CPU (Intel SDM vol. 3, 5.3), and
 // a page fault here: nothing is mapped at either end. abi_test.cc has what the fault says.
 bool WrapsRound(const Result& expected, const Result& actual) {
   return expected.trap && expected.trap->cause == TrapCause::kGeneralProtection && actual.trap &&
          actual.trap->cause == TrapCause::kPageFault && actual.trap->address > 0xfffffff0;
+}
+
+// Which operand a CMPS reads first no manual says, and CPUs differ (AMD family 25 takes EDI's where
+// it is 16 bits, else ESI's); here it is ESI's, as abi_test.cc has it.
+bool ReadsOtherOperandFirst(const Case& test, const Result& expected, const Result& actual) {
+  if (!expected.trap || !actual.trap || expected.trap->cause != TrapCause::kPageFault ||
+      actual.trap->cause != TrapCause::kPageFault || expected.state.eip != actual.state.eip) {
+    return false;
+  }
+  size_t at = actual.state.eip - test.code_address;
+  while (at < test.code.size() && std::ranges::count(kStringPrefixes, test.code[at]) != 0) ++at;
+  if (at >= test.code.size() || (test.code[at] | 1) != kCmps) return false;
+  const auto in = [](uint32_t address, uint32_t operand) { return address - operand < 4; };
+  return in(expected.trap->address, expected.state.gpr[kEdi]) &&
+         in(actual.trap->address, actual.state.gpr[kEsi]);
 }
 
 // A wild pointer met what one side has mapped for itself: the case says nothing.
@@ -113,9 +131,12 @@ std::vector<Result> RunOnEngine(std::span<const Case> placed, std::span<const Re
 std::vector<Mismatch> CompareWithCpu(std::span<const Case> cases) {
   std::vector<Mismatch> mismatches;
   ForEachBatch(cases, [&](std::span<const Case> batch, size_t first) {
-    const std::vector<Result> expected = ExpectedOfBatch(batch);
+    std::vector<Result> expected = ExpectedOfBatch(batch);
     const std::vector<Result> actual = RunOnEngine(batch, expected);
     for (size_t i = 0; i < batch.size(); ++i) {
+      if (ReadsOtherOperandFirst(batch[i], expected[i], actual[i])) {
+        expected[i].trap = actual[i].trap;
+      }
       Compare(cases, first + i, expected[i], actual[i], &mismatches);
     }
   });
