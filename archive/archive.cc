@@ -8,14 +8,14 @@
 #include "archive/archive_impl.h"
 #include "archive/changes.h"
 #include "archive/codec.h"
+#include "archive/decoder_registry.h"
 #include "archive/errors.h"
-#include "archive/fold.h"
+#include "archive/form_reader.h"
 #include "archive/listing.h"
 #include "archive/names.h"
 #include "archive/object_info.h"
-#include "archive/stored_form.h"
 #include "archive/upload.h"
-#include "archive/view.h"
+#include "archive/verifier.h"
 
 namespace vxa {
 namespace {
@@ -46,32 +46,15 @@ absl::Status CheckPutSpec(const PutSpec& spec) {
     return invalid(absl::StrCat("source.path: ", spec.source.path.size(), " bytes, ",
                                 kMaxSourcePath, " may be"));
   }
+  if (spec.decoding) {
+    absl::Status arguments = CheckArguments(spec.decoding->arguments);
+    if (!arguments.ok()) return arguments;
+  }
   if (spec.media_type.size() > kMaxMediaType || !IsUtf8(spec.media_type)) {
     return invalid(absl::StrCat("media_type: not UTF-8 of at most ", kMaxMediaType, " bytes"));
   }
   return absl::OkStatus();
 }
-
-// Hands on the bytes from `offset` on, at most `limit`.
-class RangeSink : public ReadSink {
- public:
-  RangeSink(ReadSink& sink, uint64_t offset, uint64_t limit)
-      : sink_(sink), skip_(offset), left_(limit) {}
-
-  absl::Status Begin(const ReadHeader& header) override { return sink_.Begin(header); }
-  absl::Status Append(std::string_view bytes) override {
-    const uint64_t skipped = std::min<uint64_t>(skip_, bytes.size());
-    skip_ -= skipped;
-    bytes = bytes.substr(skipped, left_);
-    left_ -= bytes.size();
-    return bytes.empty() ? absl::OkStatus() : sink_.Append(bytes);
-  }
-
- private:
-  ReadSink& sink_;
-  uint64_t skip_;
-  uint64_t left_;
-};
 
 }  // namespace
 
@@ -104,10 +87,26 @@ absl::StatusOr<std::unique_ptr<Upload>> ArchiveImpl::Put(PutSpec spec, CallConte
       return Error(Reason::kCodecNotFound, absl::StrCat("no codec \"", spec.codec, "\""));
     }
   }
+  const std::unique_ptr<Index::Snapshot> state = core_->index->Now();
+  std::shared_ptr<const std::string> decoder;
+  vx::Profile profile = vx::Profile::kVx2026;
+  if (spec.decoding) {
+    absl::StatusOr<DecoderInfo> info = FindDecoder(*state, spec.ns, spec.decoding->decoder);
+    if (!info.ok()) return info.status();
+    if (info->disabled) {
+      return Error(Reason::kDecoderDisabled, absl::StrCat("decoder ", info->id.ToString(),
+                                                          " is disabled: ", info->disabled_reason));
+    }
+    profile = info->profile;
+    absl::StatusOr<std::shared_ptr<const std::string>> image = DecoderBytes(*core_, info->id);
+    if (!image.ok()) return image.status();
+    decoder = *std::move(image);
+  }
   // Spares the sender the bytes where the answer is clear already; what counts is the commit.
-  auto checked = CheckPut(*core_->index->Now(), spec, nullptr, 0);
+  auto checked = CheckPut(*state, spec, nullptr);
   if (!checked.ok()) return checked.status();
-  return std::make_unique<ChunkedUpload>(*core_, std::move(spec), codec, std::move(context));
+  return std::make_unique<ChunkedUpload>(*core_, std::move(spec), codec, std::move(decoder),
+                                         profile, std::move(context));
 }
 
 // The manifest of a version, or of the latest one that is visible.
@@ -137,7 +136,10 @@ absl::StatusOr<ObjectInfo> ArchiveImpl::Stat(const std::string& ns, const std::s
                                              uint64_t version) {
   absl::StatusOr<archive::v1::Manifest> manifest = Find(ns, name, version);
   if (!manifest.ok()) return manifest.status();
-  return ToObjectInfo(*manifest);
+  ObjectInfo info = ToObjectInfo(*manifest);
+  absl::Status added = AddVerification(*core_->index, info);
+  if (!added.ok()) return added;
+  return info;
 }
 
 absl::StatusOr<ReadResult> ArchiveImpl::Read(const ReadSpec& spec, ReadSink& sink,
@@ -149,68 +151,7 @@ absl::StatusOr<ReadResult> ArchiveImpl::Read(const ReadSpec& spec, ReadSink& sin
                  absl::StrCat("the version of ", spec.name, " is ", manifest->version(), ", not ",
                               *spec.if_version));
   }
-  return spec.form == Form::kView ? ReadViewOf(*manifest, spec, sink, context)
-                                  : ReadOriginal(*manifest, spec, sink, context);
-}
-
-absl::StatusOr<ReadResult> ArchiveImpl::ReadOriginal(const archive::v1::Manifest& manifest,
-                                                     const ReadSpec& spec, ReadSink& sink,
-                                                     const CallContext& context) {
-  if (spec.offset > manifest.size()) {
-    return Error(Reason::kOffsetOutOfRange,
-                 absl::StrCat("offset ", spec.offset, " of ", spec.name, ", which has ",
-                              manifest.size(), " bytes"));
-  }
-  ReadHeader header{.object = ToObjectInfo(manifest)};
-  header.size = header.object.size;
-  header.digest = header.object.digest;
-  header.media_type = header.object.media_type;
-  if (absl::Status begun = sink.Begin(header); !begun.ok()) return begun;
-  StoredForm form(core_->packs, core_->runner, core_->IndexLocator(), manifest, spec.offset,
-                  context);
-  uint64_t left = std::min(spec.limit, manifest.size() - spec.offset);
-  while (left > 0) {
-    absl::StatusOr<std::string> bytes = form.Next();
-    if (!bytes.ok()) return bytes.status();
-    std::string_view wanted = std::string_view(*bytes).substr(0, left);
-    left -= wanted.size();
-    if (absl::Status taken = sink.Append(wanted); !taken.ok()) return taken;
-  }
-  return ReadResult{.verified = true, .cost = form.costs().Costs()};
-}
-
-absl::StatusOr<ReadResult> ArchiveImpl::ReadViewOf(const archive::v1::Manifest& manifest,
-                                                   const ReadSpec& spec, ReadSink& sink,
-                                                   const CallContext& context) {
-  auto view = std::ranges::find_if(manifest.views(), [&](const archive::v1::View& candidate) {
-    return spec.view.empty() || candidate.name() == spec.view;
-  });
-  if (view == manifest.views().end()) {
-    return Error(Reason::kViewNotFound, absl::StrCat(spec.name, " has no view ", spec.view));
-  }
-  if (view->status() != archive::v1::View::VERIFIED) {
-    return Error(
-        Reason::kViewNotVerified,
-        absl::StrCat("the view of ", spec.name, " failed when it was put: ", view->failure()));
-  }
-  if (spec.offset > view->length()) {
-    return Error(Reason::kOffsetOutOfRange,
-                 absl::StrCat("offset ", spec.offset, " of the view of ", spec.name, ", which has ",
-                              view->length(), " bytes"));
-  }
-  ReadHeader header{.object = ToObjectInfo(manifest)};
-  header.size = view->length();
-  header.digest = FromMessage(view->digest()).value_or(Digest());
-  header.media_type = view->media_type();
-  header.extension = view->extension();
-  if (absl::Status begun = sink.Begin(header); !begun.ok()) return begun;
-  StoredForm form(core_->packs, core_->runner, core_->IndexLocator(), manifest, 0, context);
-  RangeSink range(sink, spec.offset, spec.limit);
-  CostSheet costs;
-  absl::Status status = ReadView(*view, manifest.size(), form, core_->IndexLocator(), core_->runner,
-                                 range, context, costs);
-  if (!status.ok()) return status;
-  return ReadResult{.verified = true, .cost = costs.Costs()};
+  return ReadForm(*core_, *manifest, spec, sink, context);
 }
 
 absl::StatusOr<ListResult> ArchiveImpl::List(const ListSpec& spec) {
@@ -232,6 +173,47 @@ absl::StatusOr<uint64_t> ArchiveImpl::Delete(const DeleteSpec& spec) {
   DeleteChange change(spec);
   if (absl::Status committed = core_->log.Commit(change); !committed.ok()) return committed;
   return change.version();
+}
+
+absl::StatusOr<VerifySummary> ArchiveImpl::Verify(const VerifySpec& spec, VerifySink& sink,
+                                                  const CallContext& context) {
+  if (absl::Status status = CheckNamespace(spec.ns); !status.ok()) return status;
+  if (!spec.names.empty() && !spec.prefix.empty()) {
+    return Error(Reason::kInvalidRequest, "either names or a prefix");
+  }
+  for (const std::string& name : spec.names) {
+    if (absl::Status status = CheckName(name); !status.ok()) return status;
+  }
+  return VerifyObjects(*core_, spec, sink, context);
+}
+
+absl::StatusOr<DecoderInfo> ArchiveImpl::RegisterDecoder(const RegisterSpec& spec,
+                                                         const CallContext& context) {
+  if (absl::Status status = CheckNamespace(spec.ns); !status.ok()) return status;
+  return vxa::RegisterDecoder(*core_, spec, context);
+}
+
+absl::StatusOr<DecoderInfo> ArchiveImpl::StatDecoder(const std::string& ns, const Digest& id) {
+  if (absl::Status status = CheckNamespace(ns); !status.ok()) return status;
+  return FindDecoder(*core_->index, ns, id);
+}
+
+absl::StatusOr<std::string> ArchiveImpl::ReadDecoder(const std::string& ns, const Digest& id) {
+  absl::StatusOr<DecoderInfo> info = StatDecoder(ns, id);
+  if (!info.ok()) return info.status();
+  absl::StatusOr<std::shared_ptr<const std::string>> image = DecoderBytes(*core_, id);
+  if (!image.ok()) return image.status();
+  return **image;
+}
+
+absl::StatusOr<DecoderList> ArchiveImpl::ListDecoders(const std::string& ns, uint32_t page_size,
+                                                      const std::string& page_token) {
+  if (absl::Status status = CheckNamespace(ns); !status.ok()) return status;
+  return vxa::ListDecoders(*core_->index->Now(), ns, page_size, page_token);
+}
+
+absl::Status ArchiveImpl::Rule(const DecoderRuling& ruling, const CallContext& context) {
+  return RuleOnDecoder(*core_, ruling, context);
 }
 
 }  // namespace vxa

@@ -32,7 +32,8 @@ namespace vxa {
 struct CallContext {
   absl::Time deadline = absl::InfiniteFuture();
   std::function<bool()>
-      cancelled;  // may be empty; asked every now and then, from the calling thread
+      cancelled;      // may be empty; asked every now and then, from the calling thread
+  std::string agent;  // who calls, as far as anybody knows; UTF-8, goes into records
 };
 
 // A file's attributes where it came from. Kept as given.
@@ -44,12 +45,22 @@ struct SourceInfo {
 
 using Metadata = std::vector<std::pair<std::string, std::string>>;  // sorted by key, keys unique
 
+// How encoded bytes become an original.
+struct Decoding {
+  Digest decoder;                      // one that the namespace may use
+  std::vector<std::string> arguments;  // argv[1] and on
+  Digest original_digest;
+  std::optional<uint64_t> original_size;
+};
+
 struct PutSpec {
   std::string ns = "default";
   std::string name;
-  std::string codec = "auto";  // or "store", "deflate"
-  std::string media_type;      // empty: from what is recognised
-  Metadata metadata;           // 64 KiB in all
+  std::string codec = "auto";  // of the bytes that come: or one of Codecs()
+  std::optional<Decoding>
+      decoding;            // the bytes that come are encoded, the object is what comes out
+  std::string media_type;  // empty: from what is recognised
+  Metadata metadata;       // 64 KiB in all
   bool if_absent = false;
   std::optional<uint64_t> if_version;
   std::string request_id;  // up to 128 bytes
@@ -88,6 +99,23 @@ struct View {
   std::string failure;
 };
 
+// What makes the original out of the stored form, which is what was put.
+struct ObjectDecoding {
+  Digest decoder;
+  std::vector<std::string> arguments;
+  uint64_t stored_form_size = 0;
+  Digest stored_form_digest;
+  DecodeCost cost;  // of the proof
+};
+
+// What became of trying to reproduce a version.
+struct Verification {
+  absl::Time time;
+  bool reproduced = false;  // the original, and every view that was ever verified
+  std::string detail;       // what is damaged, where and why
+  std::string agent;
+};
+
 struct ObjectInfo {
   std::string ns;
   std::string name;
@@ -104,6 +132,8 @@ struct ObjectInfo {
   std::vector<View> views;
   Metadata metadata;
   SourceInfo source;
+  std::optional<ObjectDecoding> decoding;    // nothing: the stored form is the original
+  std::optional<Verification> verification;  // the last one
 };
 
 struct PutResult {
@@ -125,7 +155,8 @@ class Upload {
   virtual uint64_t persisted() const = 0;
 
   // Proves, commits and syncs. CHECKSUM_MISMATCH if what came differs from what the sender says it
-  // sent. REQUIRES: called at most once.
+  // sent, PROOF_FAILED if the decoder that the put names doesn't reproduce the original. REQUIRES:
+  // called at most once.
   virtual absl::StatusOr<PutResult> Finish(uint64_t size, const Digest& digest) = 0;
 };
 
@@ -187,6 +218,75 @@ struct DeleteSpec {
   std::string request_id;
 };
 
+struct VerifySpec {
+  std::string ns = "default";
+  std::vector<std::string> names;  // none: all that begin with `prefix`
+  std::string prefix;
+  bool versions = false;  // every version; else the latest visible one of each name
+};
+
+struct VerifiedVersion {
+  std::string name;
+  uint64_t version = 0;
+  absl::Status status;  // OK: reproduced; else what is damaged
+  uint64_t size = 0;    // bytes of the original
+  std::vector<DecodeCost> cost;
+};
+
+// Where a verification's results go. Called on the verifying thread. An error ends it.
+class VerifySink {
+ public:
+  virtual ~VerifySink() = default;
+  // `bytes` of this version are reproduced so far.
+  virtual absl::Status Progress(const std::string& name, uint64_t version, uint64_t bytes) = 0;
+  virtual absl::Status Verified(const VerifiedVersion& version) = 0;
+};
+
+struct VerifySummary {
+  uint64_t objects = 0;  // versions
+  uint64_t damaged = 0;
+  uint64_t bytes = 0;  // of originals and views that were reproduced
+};
+
+// A decoder that a user brings. The views outlive the call.
+struct RegisterSpec {
+  std::string ns = "default";
+  std::string_view image;  // ELF
+  std::string name;        // what the user calls it, UTF-8, up to 64 bytes
+  vx::Profile profile = vx::Profile::kVx2026;
+  // What the trial run is given. Without a sample: nothing, and it need not succeed.
+  std::optional<std::string_view> sample;
+  std::vector<std::string> arguments;
+  std::optional<Digest> sample_digest;  // of what must come out
+};
+
+struct DecoderInfo {
+  enum class Origin { kBuiltIn = 1, kRegistered = 2 };
+  Digest id;
+  Origin origin = Origin::kBuiltIn;  // of this program, or an earlier one
+  std::string name;                  // a registered one's is a claim
+  uint64_t size = 0;                 // bytes of the ELF image
+  vx::Profile profile = vx::Profile::kVx2026;
+  absl::Time registered;      // kRegistered only, as the next
+  std::string registered_by;  // agent
+  bool approved = false;      // for use where nobody named it
+  bool disabled = false;      // for new objects
+  std::string disabled_reason;
+};
+
+struct DecoderList {
+  std::vector<DecoderInfo> decoders;  // in the order of their digests
+  std::string next_page_token;        // empty: that was all
+};
+
+// What an operator says of a decoder.
+struct DecoderRuling {
+  Digest decoder;
+  bool approved = false;
+  bool disabled = false;
+  std::string reason;
+};
+
 struct ArchiveOptions {
   std::string directory;                   // made if it isn't there
   vx::DecodeService* decoder = nullptr;    // outlives the archive
@@ -213,6 +313,27 @@ class Archive {
 
   // The version of the delete marker made, or of what was removed.
   virtual absl::StatusOr<uint64_t> Delete(const DeleteSpec& spec) = 0;
+
+  // Reproduces objects from what is stored and records the outcomes. Damage is a result; an error
+  // is the caller's, the sink's, or that outcomes can't be recorded.
+  virtual absl::StatusOr<VerifySummary> Verify(const VerifySpec& spec, VerifySink& sink,
+                                               const CallContext& context) = 0;
+
+  // Makes a decoder known to a namespace. DECODER_REJECTED, saying why, if its image, profile or
+  // trial run is wrong.
+  virtual absl::StatusOr<DecoderInfo> RegisterDecoder(const RegisterSpec& spec,
+                                                      const CallContext& context) = 0;
+
+  // DECODER_NOT_FOUND for one that the namespace may not use.
+  virtual absl::StatusOr<DecoderInfo> StatDecoder(const std::string& ns, const Digest& id) = 0;
+  virtual absl::StatusOr<std::string> ReadDecoder(const std::string& ns, const Digest& id) = 0;
+
+  // `page_size`: 0 or more than 1,000 is 1,000.
+  virtual absl::StatusOr<DecoderList> ListDecoders(const std::string& ns, uint32_t page_size,
+                                                   const std::string& page_token) = 0;
+
+  // An operator's word, for all namespaces. DECODER_NOT_FOUND if there is no such decoder.
+  virtual absl::Status Rule(const DecoderRuling& ruling, const CallContext& context) = 0;
 };
 
 }  // namespace vxa

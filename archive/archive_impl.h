@@ -28,16 +28,19 @@ class ArchiveImpl : public Archive {
                                   uint64_t version) override;
   absl::StatusOr<ListResult> List(const ListSpec& spec) override;
   absl::StatusOr<uint64_t> Delete(const DeleteSpec& spec) override;
+  absl::StatusOr<VerifySummary> Verify(const VerifySpec& spec, VerifySink& sink,
+                                       const CallContext& context) override;
+  absl::StatusOr<DecoderInfo> RegisterDecoder(const RegisterSpec& spec,
+                                              const CallContext& context) override;
+  absl::StatusOr<DecoderInfo> StatDecoder(const std::string& ns, const Digest& id) override;
+  absl::StatusOr<std::string> ReadDecoder(const std::string& ns, const Digest& id) override;
+  absl::StatusOr<DecoderList> ListDecoders(const std::string& ns, uint32_t page_size,
+                                           const std::string& page_token) override;
+  absl::Status Rule(const DecoderRuling& ruling, const CallContext& context) override;
 
  private:
   absl::StatusOr<archive::v1::Manifest> Find(const std::string& ns, const std::string& name,
                                              uint64_t version);
-  absl::StatusOr<ReadResult> ReadOriginal(const archive::v1::Manifest& manifest,
-                                          const ReadSpec& spec, ReadSink& sink,
-                                          const CallContext& context);
-  absl::StatusOr<ReadResult> ReadViewOf(const archive::v1::Manifest& manifest, const ReadSpec& spec,
-                                        ReadSink& sink, const CallContext& context);
-
   void WriteBarriers();
 
   const std::unique_ptr<Held> lock_;

@@ -23,12 +23,15 @@ absl::Status ReusedRequest(const std::string& name) {
                absl::StrCat("the request_id was used for something else with ", name));
 }
 
-// Whether version `version` has these bytes.
+// Whether version `version` has this content. However the original was stored will do, unless the
+// put is about just that.
 absl::StatusOr<bool> IsSame(const IndexView& state, const PutSpec& spec, uint64_t version,
-                            const Digest& digest, uint64_t size) {
+                            const Content& content) {
   absl::StatusOr<std::optional<IndexVersion>> entry = state.Version(spec.ns, spec.name, version);
   if (!entry.ok()) return entry.status();
-  return *entry && (*entry)->size() == size && (*entry)->digest() == digest.raw();
+  return *entry && (*entry)->digest() == content.digest.raw() &&
+         (content.stored_identity.empty() ||
+          (*entry)->stored_identity() == content.stored_identity);
 }
 
 }  // namespace
@@ -38,14 +41,14 @@ uint64_t VisibleVersion(const IndexHead& head) {
 }
 
 absl::StatusOr<std::optional<uint64_t>> CheckPut(const IndexView& state, const PutSpec& spec,
-                                                 const Digest* digest, uint64_t size) {
+                                                 const Content* content) {
   if (!spec.request_id.empty()) {
     auto request = state.Request(spec.ns, spec.name, spec.request_id);
     if (!request.ok()) return request.status();
     if (*request) {
       const uint64_t version = (*request)->version();
       absl::StatusOr<bool> same = true;
-      if (digest != nullptr) same = IsSame(state, spec, version, *digest, size);
+      if (content != nullptr) same = IsSame(state, spec, version, *content);
       if (!same.ok()) return same.status();
       if ((*request)->kind() != IndexRequest::PUT || !*same) return ReusedRequest(spec.name);
       return version;
@@ -61,8 +64,8 @@ absl::StatusOr<std::optional<uint64_t>> CheckPut(const IndexView& state, const P
   if (absl::Status status = CheckVersion(spec.if_version, visible, spec.name); !status.ok()) {
     return status;
   }
-  if (visible == 0 || digest == nullptr) return std::nullopt;
-  absl::StatusOr<bool> same = IsSame(state, spec, visible, *digest, size);
+  if (visible == 0 || content == nullptr) return std::nullopt;
+  absl::StatusOr<bool> same = IsSame(state, spec, visible, *content);
   if (!same.ok()) return same.status();
   return *same ? std::optional(visible) : std::nullopt;
 }
@@ -74,8 +77,11 @@ PutChange::PutChange(const PutSpec& spec, archive::v1::Manifest& manifest,
 absl::StatusOr<std::optional<NewRecord>> PutChange::Prepare(const IndexView& state) {
   absl::StatusOr<Digest> digest = FromMessage(manifest_.digest());
   if (!digest.ok()) return digest.status();
-  absl::StatusOr<std::optional<uint64_t>> existing =
-      CheckPut(state, spec_, &*digest, manifest_.size());
+  Content content{.digest = *digest};
+  if (manifest_.has_object_decode()) {
+    content.stored_identity = StoredIdentity(manifest_.object_decode());
+  }
+  absl::StatusOr<std::optional<uint64_t>> existing = CheckPut(state, spec_, &content);
   if (!existing.ok()) return existing.status();
   existing_ = *existing;
   if (existing_) return std::nullopt;
@@ -86,6 +92,12 @@ absl::StatusOr<std::optional<NewRecord>> PutChange::Prepare(const IndexView& sta
   payload_ = manifest_.SerializeAsString();
   return NewRecord{
       .type = RecordType::kManifest, .pieces = {payload_}, .decoders = decoders_, .parts = parts_};
+}
+
+absl::StatusOr<std::optional<NewRecord>> EventChange::Prepare(const IndexView& /*state*/) {
+  event_.set_time(absl::ToUnixMicros(absl::Now()));
+  payload_ = event_.SerializeAsString();
+  return NewRecord{.type = RecordType::kEvent, .pieces = {payload_}, .decoders = decoders_};
 }
 
 absl::StatusOr<std::optional<NewRecord>> DeleteChange::Prepare(const IndexView& state) {

@@ -18,11 +18,17 @@ namespace vxa {
 // The latest version if it isn't a delete marker, else 0.
 uint64_t VisibleVersion(const IndexHead& head);
 
+// What is put.
+struct Content {
+  Digest digest;                // of the original
+  std::string stored_identity;  // fold.h; of encoded bytes with a decoder of their own
+};
+
 // Whether a put may be made: an error if a precondition doesn't hold; a version if its request was
-// answered with that before, or it is visible and has the same bytes (a digest that isn't known yet
-// is null); nothing if a version is to be added.
+// answered with that before, or it is visible and has the same content (which is null if it isn't
+// known yet); nothing if a version is to be added.
 absl::StatusOr<std::optional<uint64_t>> CheckPut(const IndexView& state, const PutSpec& spec,
-                                                 const Digest* digest, uint64_t size);
+                                                 const Content* content);
 
 // Adds a version with a manifest that is complete but for the version and the time.
 class PutChange : public Change {
@@ -42,6 +48,21 @@ class PutChange : public Change {
   const std::vector<DecoderImage> decoders_;
   const std::vector<Location> parts_;
   std::optional<uint64_t> existing_;
+  std::string payload_;
+};
+
+// Adds an event.
+class EventChange : public Change {
+ public:
+  // Complete but for the time. What the views point at outlives the change.
+  explicit EventChange(archive::v1::Event event, std::vector<DecoderImage> decoders = {})
+      : event_(std::move(event)), decoders_(std::move(decoders)) {}
+
+  absl::StatusOr<std::optional<NewRecord>> Prepare(const IndexView& state) override;
+
+ private:
+  archive::v1::Event event_;
+  const std::vector<DecoderImage> decoders_;
   std::string payload_;
 };
 

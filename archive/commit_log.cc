@@ -86,7 +86,7 @@ absl::Status CommitLog::SyncAndPublish(const std::vector<Waiter*>& group, IndexT
     if (!synced.ok()) return synced.status();
   }
   for (const RecordRef& record : synced->records) {
-    if (record.type == RecordType::kManifest || record.type == RecordType::kUpdate) continue;
+    if (IsCommitted(record.type)) continue;  // applied when it was appended
     if (absl::Status applied = Apply(record, "", state); !applied.ok()) return applied;
   }
   state.SetWatermark(synced->position);

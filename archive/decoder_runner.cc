@@ -10,6 +10,7 @@
 #include "archive/fold.h"
 #include "archive/text.h"
 #include "decoders/builtin.h"
+#include "vxengine/abi.h"
 
 namespace vxa {
 namespace {
@@ -29,9 +30,7 @@ class StringSource : public vx::ByteSource {
 // Hashes what comes, and keeps it where it is wanted.
 class CheckingSink : public vx::ByteSink {
  public:
-  CheckingSink(uint64_t limit, std::string* kept) : limit_(limit), kept_(kept) {
-    if (kept_ != nullptr) kept_->reserve(limit);
-  }
+  CheckingSink(uint64_t limit, std::string* kept) : limit_(limit), kept_(kept) {}
   absl::Status Append(std::string_view bytes) override {
     if (bytes.size() > limit_ - size_) {
       return Error(Reason::kDecoderFailed,
@@ -88,11 +87,11 @@ std::string BuiltinName(const Digest& decoder) {
 }
 
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
-                                  const vx::Limits& limits) {
+                                  vx::Profile profile, const vx::Limits& limits) {
   archive::v1::Decode decode;
   *decode.mutable_decoder() = ToMessage(decoder);
   for (const std::string& argument : arguments) decode.add_arguments(argument);
-  decode.set_profile(static_cast<uint32_t>(vx::Profile::kVx2026));
+  decode.set_profile(static_cast<uint32_t>(profile));
   decode.set_memory_limit(limits.memory);
   decode.set_stack_size(limits.stack);
   return decode;
@@ -140,8 +139,12 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
     return Error(Reason::kDataDamaged,
                  absl::StrCat("a decode wants the unknown profile ", profile));
   }
-  absl::StatusOr<std::shared_ptr<const std::string>> image = Image(*digest, job.locator);
-  if (!image.ok()) return image.status();
+  std::shared_ptr<const std::string> stored_image;
+  if (job.image.empty()) {
+    absl::StatusOr<std::shared_ptr<const std::string>> found = Image(*digest, job.locator);
+    if (!found.ok()) return found.status();
+    stored_image = *std::move(found);
+  }
 
   Turn turn(*this);
   if (absl::Status status = turn.Take(context); !status.ok()) return status;
@@ -175,7 +178,7 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   } yielding_sink(sink, turn, context);
 
   vx::DecodeRequest request;
-  request.decoder = **image;
+  request.decoder = stored_image != nullptr ? std::string_view(*stored_image) : job.image;
   request.arguments.assign(job.decode.arguments().begin(), job.decode.arguments().end());
   request.profile = static_cast<vx::Profile>(profile);
   request.limits.memory = job.decode.memory_limit();
@@ -204,17 +207,27 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
 absl::Status DecoderRunner::RunToDigest(const Job& job, std::string_view encoded, uint64_t length,
                                         const Digest& digest, const CallContext& context,
                                         std::string* decoded, vx::DecodeResult& result) {
-  StringSource source(encoded);
-  CheckingSink sink(length, decoded);
-  absl::StatusOr<vx::DecodeResult> run = Run(job, source, sink, context);
+  if (decoded != nullptr) decoded->reserve(length);
+  absl::StatusOr<Decoded> run = RunOnBytes(job, encoded, context, decoded);
   if (!run.ok()) return run.status();
-  result = *run;
-  if (Succeeded(result.outcome) && sink.size() == length && sink.Finish() == digest) {
+  result = std::move(run->run);
+  if (Succeeded(result.outcome) && run->size == length && run->digest == digest) {
     return absl::OkStatus();
   }
   return Error(Reason::kDecoderFailed,
-               absl::StrCat("the decoder gave ", sink.size(), " bytes which are not the ", length,
+               absl::StrCat("the decoder gave ", run->size, " bytes which are not the ", length,
                             " bytes with digest ", digest.ToString(), "; ", Explain(result)));
+}
+
+absl::StatusOr<DecoderRunner::Decoded> DecoderRunner::RunOnBytes(const Job& job,
+                                                                 std::string_view encoded,
+                                                                 const CallContext& context,
+                                                                 std::string* decoded) {
+  StringSource source(encoded);
+  CheckingSink sink(job.max_output, decoded);
+  absl::StatusOr<vx::DecodeResult> run = Run(job, source, sink, context);
+  if (!run.ok()) return run.status();
+  return Decoded{.run = *std::move(run), .size = sink.size(), .digest = sink.Finish()};
 }
 
 absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Digest& digest,
@@ -240,6 +253,19 @@ absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Di
     return kept;
   }
   return status;
+}
+
+absl::Status CheckArguments(const std::vector<std::string>& arguments) {
+  size_t bytes = 0;
+  for (const std::string& argument : arguments) {
+    bytes += argument.size() + 1;
+    if (argument.find('\0') != std::string::npos) {
+      return Error(Reason::kInvalidRequest, "arguments: one has a byte 0 in it");
+    }
+  }
+  if (bytes <= VX_ARGUMENTS_MAX) return absl::OkStatus();
+  return Error(Reason::kInvalidRequest,
+               absl::StrCat("arguments: ", bytes, " bytes, ", VX_ARGUMENTS_MAX, " may be"));
 }
 
 std::string Explain(const vx::DecodeResult& result) {

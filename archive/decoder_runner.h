@@ -38,9 +38,9 @@ class CostSheet {
 // The name of a decoder that this program brings along, else "".
 std::string BuiltinName(const Digest& decoder);
 
-// A decode as it is archived, from a limit on memory and stack and the profile to arguments.
+// A decode as it is archived: of the limits, those on memory and stack.
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
-                                  const vx::Limits& limits);
+                                  vx::Profile profile, const vx::Limits& limits);
 
 // Thread-safe.
 class DecoderRunner {
@@ -50,7 +50,8 @@ class DecoderRunner {
 
   struct Job {
     archive::v1::Decode decode;
-    Locator locator;  // of the decoder's image
+    Locator locator;         // of the decoder's image
+    std::string_view image;  // in its place, where it is in no pack yet
     uint64_t max_output = vx::kUnlimited;
     uint64_t max_instructions = vx::kUnlimited;
     // Whether source and sink may block for long: then others may run in the meantime.
@@ -63,6 +64,17 @@ class DecoderRunner {
   absl::StatusOr<vx::DecodeResult> Run(const Job& job, vx::ByteSource& source, vx::ByteSink& sink,
                                        const CallContext& context);
 
+  struct Decoded {
+    vx::DecodeResult run;
+    uint64_t size = 0;
+    Digest digest;
+  };
+
+  // Decodes bytes in memory, however that ends, and puts what comes out into `decoded` unless that
+  // is null. Else as Run.
+  absl::StatusOr<Decoded> RunOnBytes(const Job& job, std::string_view encoded,
+                                     const CallContext& context, std::string* decoded);
+
   // Decodes encoded bytes that have to give `length` bytes of that digest. DECODER_FAILED, saying
   // how it went, if they don't. Puts the decoded bytes into `decoded`, good only if all is OK,
   // unless that is null, and how the run went into `result`.
@@ -70,12 +82,13 @@ class DecoderRunner {
                            const Digest& digest, const CallContext& context, std::string* decoded,
                            vx::DecodeResult& result);
 
+  // A decoder's image out of the packs. DATA_DAMAGED if it can't be had.
+  absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
+                                                           const Locator& locator);
+
  private:
   // A turn to run a decoder.
   class Turn;
-
-  absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
-                                                           const Locator& locator);
 
   PackFiles& packs_;
   vx::DecodeService* const service_;
@@ -90,6 +103,9 @@ class DecoderRunner {
 inline bool Succeeded(const vx::Outcome& outcome) {
   return outcome.end == vx::Outcome::End::kExited && outcome.exit_status == 0;
 }
+
+// INVALID_REQUEST unless a decoder can be given these arguments (vxengine/abi.h).
+absl::Status CheckArguments(const std::vector<std::string>& arguments);
 
 // How a decode went, for people: the description, and the guest's own words if it left any.
 std::string Explain(const vx::DecodeResult& result);

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "archive/text.h"
 
 namespace vxa {
 namespace {
+
+constexpr std::string_view kSha256Prefix = "sha256:";
 
 // SHA-256 in OpenSSL fails only without memory or without a digest that every build of it has.
 void Check(int ok) {
@@ -40,7 +43,16 @@ absl::StatusOr<Digest> Digest::FromBytes(HashAlgorithm algorithm, std::string_vi
 }
 
 std::string Digest::ToString() const {
-  return absl::StrCat("sha256:", absl::BytesToHexString(Absl(raw())));
+  return absl::StrCat(Absl(kSha256Prefix), absl::BytesToHexString(Absl(raw())));
+}
+
+absl::StatusOr<Digest> Digest::FromString(std::string_view text) {
+  const std::string_view hex = text.substr(std::min(text.size(), kSha256Prefix.size()));
+  if (!text.starts_with(kSha256Prefix) || hex.size() != 2 * sizeof(Digest::bytes) ||
+      !std::ranges::all_of(hex, [](unsigned char c) { return absl::ascii_isxdigit(c); })) {
+    return absl::InvalidArgumentError("a digest is \"sha256:\" and 64 hexadecimal digits");
+  }
+  return FromBytes(HashAlgorithm::kSha256, absl::HexStringToBytes(Absl(hex)));
 }
 
 Hasher::Hasher() : context_(EVP_MD_CTX_new()) {

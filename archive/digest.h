@@ -28,7 +28,10 @@ struct Digest {
   std::string_view raw() const {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
+
+  // "sha256:" and 64 hexadecimal digits, and back: INVALID_ARGUMENT for anything else.
   std::string ToString() const;
+  static absl::StatusOr<Digest> FromString(std::string_view text);
 
   auto operator<=>(const Digest&) const = default;
 };

@@ -13,6 +13,7 @@ namespace vxa {
 namespace {
 
 using archive::v1::ChunkList;
+using archive::v1::Event;
 using archive::v1::Manifest;
 using archive::v1::Update;
 
@@ -98,6 +99,9 @@ absl::Status ApplyManifest(const RecordRef& record, std::string_view payload,
   entry.set_digest(manifest->digest().value());
   entry.set_created(manifest->created());
   entry.set_request_id(manifest->request_id());
+  if (manifest->has_object_decode()) {
+    entry.set_stored_identity(StoredIdentity(manifest->object_decode()));
+  }
   return AddVersion(state, manifest->namespace_(), manifest->name(), manifest->version(), entry);
 }
 
@@ -108,6 +112,7 @@ absl::Status RemoveVersion(const Update& update, IndexTransaction& state) {
   if (!entry.ok()) return entry.status();
   if (*entry) {
     state.RemoveVersion(ns, name, update.removed());
+    state.RemoveVerification(ns, name, update.removed());
     if (!(*entry)->request_id().empty()) state.RemoveRequest(ns, name, (*entry)->request_id());
   }
   absl::StatusOr<IndexHead> head = state.Head(ns, name);
@@ -146,11 +151,101 @@ absl::Status ApplyUpdate(const RecordRef& record, std::string_view payload,
   return AddVersion(state, update->namespace_(), update->name(), update->delete_marker(), entry);
 }
 
+// A decoder that is in the packs, with what was said of it so far.
+absl::StatusOr<IndexDecoder> KnownDecoder(const Digest& decoder, uint64_t size,
+                                          const IndexTransaction& state) {
+  absl::StatusOr<std::optional<IndexDecoder>> known = state.Decoder(decoder);
+  if (!known.ok()) return known.status();
+  IndexDecoder entry = known->value_or(IndexDecoder());
+  if (entry.size() == 0) entry.set_size(size);
+  return entry;
+}
+
+absl::Status ApplyVerification(const Event& event, const archive::v1::Verification& verification,
+                               IndexTransaction& state) {
+  const std::string& ns = verification.namespace_();
+  const std::string& name = verification.name();
+  if (absl::Status named = CheckSubject(ns, name, verification.version()); !named.ok()) {
+    return named;
+  }
+  auto version = state.Version(ns, name, verification.version());
+  if (!version.ok()) return version.status();
+  if (!*version) return absl::OkStatus();  // removed meanwhile
+  IndexVerification entry;
+  entry.set_time(event.time());
+  entry.set_agent(event.agent());
+  entry.set_reproduced(verification.outcome() == archive::v1::Verification::REPRODUCED);
+  entry.set_detail(verification.detail());
+  state.SetVerification(ns, name, verification.version(), entry);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyRegistration(const Event& event, IndexTransaction& state) {
+  const archive::v1::DecoderRegistration& registration = event.registration();
+  if (absl::Status named = CheckName(registration.namespace_()); !named.ok()) {
+    return absl::DataLossError(absl::StrCat("namespace: ", named.message()));
+  }
+  absl::StatusOr<Digest> decoder = FromMessage(registration.decoder());
+  if (!decoder.ok()) return decoder.status();
+  absl::StatusOr<IndexDecoder> known = KnownDecoder(*decoder, registration.size(), state);
+  if (!known.ok()) return known.status();
+  known->set_registered(true);
+  state.SetDecoder(*decoder, *known);
+  IndexRegistration entry;
+  entry.set_time(event.time());
+  entry.set_agent(event.agent());
+  entry.set_name(registration.name());
+  entry.set_profile(registration.profile());
+  state.SetRegistration(registration.namespace_(), *decoder, entry);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyRuling(const archive::v1::DecoderRuling& ruling, IndexTransaction& state) {
+  absl::StatusOr<Digest> decoder = FromMessage(ruling.decoder());
+  if (!decoder.ok()) return decoder.status();
+  absl::StatusOr<IndexDecoder> known = KnownDecoder(*decoder, 0, state);
+  if (!known.ok()) return known.status();
+  known->set_approved(ruling.approved());
+  known->set_disabled(ruling.disabled());
+  known->set_reason(ruling.reason());
+  state.SetDecoder(*decoder, *known);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyEvent(std::string_view payload, IndexTransaction& state) {
+  absl::StatusOr<Event> event = Parse<Event>(payload, "event");
+  if (!event.ok()) return event.status();
+  for (const archive::v1::Verification& verification : event->verifications()) {
+    absl::Status applied = ApplyVerification(*event, verification, state);
+    if (!applied.ok()) return applied;
+  }
+  if (event->has_registration()) return ApplyRegistration(*event, state);
+  if (event->has_ruling()) return ApplyRuling(event->ruling(), state);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyDecoder(const RecordRef& record, IndexTransaction& state) {
+  absl::StatusOr<IndexDecoder> known = KnownDecoder(record.payload, record.location.length, state);
+  if (!known.ok()) return known.status();
+  known->set_size(record.location.length);
+  state.SetDecoder(record.payload, *known);
+  state.AddCopy(record.payload, record.location);
+  return absl::OkStatus();
+}
+
+absl::Status CheckObjectDecode(const archive::v1::ObjectDecode& object_decode) {
+  if (absl::Status status = FromMessage(object_decode.decode().decoder()).status(); !status.ok()) {
+    return status;
+  }
+  return FromMessage(object_decode.stored_digest()).status();
+}
+
 }  // namespace
 
 absl::Status Apply(const RecordRef& record, std::string_view payload, IndexTransaction& state) {
   switch (record.type) {
     case RecordType::kDecoder:
+      return ApplyDecoder(record, state);
     case RecordType::kBlob:
     case RecordType::kChunkList:
       state.AddCopy(record.payload, record.location);
@@ -159,6 +254,8 @@ absl::Status Apply(const RecordRef& record, std::string_view payload, IndexTrans
       return ApplyManifest(record, payload, state);
     case RecordType::kUpdate:
       return ApplyUpdate(record, payload, state);
+    case RecordType::kEvent:
+      return ApplyEvent(payload, state);
     case RecordType::kBarrier:
       return absl::OkStatus();
   }
@@ -177,9 +274,12 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view payload) {
   if (checked.ok() && manifest->chunks_size() != 0 && manifest->chunk_lists_size() != 0) {
     checked = absl::DataLossError("a manifest has both chunks and chunk lists");
   }
-  if (checked.ok() && size != manifest->size()) {
-    checked = absl::DataLossError(
-        absl::StrCat("a manifest of ", manifest->size(), " bytes has chunks of ", size));
+  if (checked.ok() && size != StoredLength(*manifest)) {
+    checked = absl::DataLossError(absl::StrCat("a manifest of ", StoredLength(*manifest),
+                                               " stored bytes has chunks of ", size));
+  }
+  if (checked.ok() && manifest->has_object_decode()) {
+    checked = CheckObjectDecode(manifest->object_decode());
   }
   if (!checked.ok()) return checked;
   return manifest;
@@ -192,6 +292,16 @@ absl::StatusOr<ChunkList> ParseChunkList(std::string_view payload) {
   uint64_t offset = list->chunks(0).offset();
   if (absl::Status covered = CheckCover(list->chunks(), offset); !covered.ok()) return covered;
   return list;
+}
+
+uint64_t StoredLength(const Manifest& manifest) {
+  return manifest.has_object_decode() ? manifest.object_decode().stored_length() : manifest.size();
+}
+
+std::string StoredIdentity(const archive::v1::ObjectDecode& object_decode) {
+  return std::string(
+      Digest::Of(object_decode.decode().SerializeAsString() + object_decode.stored_digest().value())
+          .raw());
 }
 
 archive::v1::Digest ToMessage(const Digest& digest) {

@@ -24,6 +24,13 @@ absl::StatusOr<archive::v1::Manifest> ParseManifest(std::string_view payload);
 
 absl::StatusOr<archive::v1::ChunkList> ParseChunkList(std::string_view payload);
 
+// Bytes of an object's stored form, which its chunks add up to.
+uint64_t StoredLength(const archive::v1::Manifest& manifest);
+
+// Tells apart what encoded bytes an original was made of, and how (IndexVersion.stored_identity).
+// Empty without a decode.
+std::string StoredIdentity(const archive::v1::ObjectDecode& object_decode);
+
 // Digests as messages, and back.
 archive::v1::Digest ToMessage(const Digest& digest);
 absl::StatusOr<Digest> FromMessage(const archive::v1::Digest& message);

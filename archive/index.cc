@@ -32,10 +32,35 @@ std::string NameKey(char kind, std::string_view ns, std::string_view name) {
   return key;
 }
 
-std::string VersionKey(std::string_view ns, std::string_view name, uint64_t version) {
-  std::string key = NameKey('v', ns, name);
+std::string NumberedKey(char kind, std::string_view ns, std::string_view name, uint64_t version) {
+  std::string key = NameKey(kind, ns, name);
   key.push_back('\0');
   AppendBigEndian(key, ~version, 8);
+  return key;
+}
+
+std::string VersionKey(std::string_view ns, std::string_view name, uint64_t version) {
+  return NumberedKey('v', ns, name, version);
+}
+
+std::string VerificationKey(std::string_view ns, std::string_view name, uint64_t version) {
+  return NumberedKey('c', ns, name, version);
+}
+
+void AppendDigest(std::string& key, const Digest& digest) {
+  key.push_back(static_cast<char>(digest.algorithm));
+  key.append(digest.raw());
+}
+
+std::string DecoderKey(const Digest& decoder) {
+  std::string key = "d";
+  AppendDigest(key, decoder);
+  return key;
+}
+
+std::string RegistrationKey(std::string_view ns, const Digest& decoder) {
+  std::string key = NameKey('g', ns, "");
+  AppendDigest(key, decoder);
   return key;
 }
 
@@ -47,8 +72,7 @@ std::string RequestKey(std::string_view ns, std::string_view name, std::string_v
 
 std::string CopyKey(const Digest& payload, uint32_t pack, uint64_t offset) {
   std::string key = "p";
-  key.push_back(static_cast<char>(payload.algorithm));
-  key.append(payload.raw());
+  AppendDigest(key, payload);
   AppendBigEndian(key, pack, 4);
   AppendBigEndian(key, offset, 8);
   return key;
@@ -165,6 +189,34 @@ absl::StatusOr<std::optional<IndexRequest>> IndexView::Request(std::string_view 
   return Parsed<IndexRequest>(Get(RequestKey(ns, name, request_id)));
 }
 
+absl::StatusOr<std::optional<IndexVerification>> IndexView::LastVerification(
+    std::string_view ns, std::string_view name, uint64_t version) const {
+  return Parsed<IndexVerification>(Get(VerificationKey(ns, name, version)));
+}
+
+absl::StatusOr<std::optional<IndexDecoder>> IndexView::Decoder(const Digest& decoder) const {
+  return Parsed<IndexDecoder>(Get(DecoderKey(decoder)));
+}
+
+absl::StatusOr<std::optional<IndexRegistration>> IndexView::Registration(
+    std::string_view ns, const Digest& decoder) const {
+  return Parsed<IndexRegistration>(Get(RegistrationKey(ns, decoder)));
+}
+
+absl::StatusOr<std::optional<std::pair<Digest, IndexDecoder>>> IndexView::NextDecoder(
+    const Digest* after) const {
+  absl::StatusOr<std::optional<Entry>> first =
+      FirstAtOrAfter(after == nullptr ? "d" : DecoderKey(*after) + '\0');
+  if (!first.ok()) return first.status();
+  if (!*first || !(*first)->first.starts_with("d")) return std::nullopt;
+  const std::string_view key = (*first)->first;
+  absl::StatusOr<Digest> digest =
+      Digest::FromBytes(static_cast<HashAlgorithm>(key[1]), key.substr(2));
+  auto entry = Parsed<IndexDecoder>(std::optional((*first)->second));
+  if (!digest.ok() || !entry.ok()) return Failed(leveldb::Status::Corruption("bad decoder entry"));
+  return std::pair(*digest, **entry);
+}
+
 absl::StatusOr<std::vector<Location>> IndexView::Copies(const Digest& payload) const {
   const std::string prefix = CopyKey(payload, 0, 0).substr(0, 2 + payload.raw().size());
   std::vector<Location> copies;
@@ -279,6 +331,25 @@ void IndexTransaction::SetRequest(std::string_view ns, std::string_view name,
 void IndexTransaction::RemoveRequest(std::string_view ns, std::string_view name,
                                      std::string_view request_id) {
   changes_[RequestKey(ns, name, request_id)] = std::nullopt;
+}
+
+void IndexTransaction::SetVerification(std::string_view ns, std::string_view name, uint64_t version,
+                                       const IndexVerification& entry) {
+  changes_[VerificationKey(ns, name, version)] = entry.SerializeAsString();
+}
+
+void IndexTransaction::RemoveVerification(std::string_view ns, std::string_view name,
+                                          uint64_t version) {
+  changes_[VerificationKey(ns, name, version)] = std::nullopt;
+}
+
+void IndexTransaction::SetDecoder(const Digest& decoder, const IndexDecoder& entry) {
+  changes_[DecoderKey(decoder)] = entry.SerializeAsString();
+}
+
+void IndexTransaction::SetRegistration(std::string_view ns, const Digest& decoder,
+                                       const IndexRegistration& entry) {
+  changes_[RegistrationKey(ns, decoder)] = entry.SerializeAsString();
 }
 
 void IndexTransaction::AddCopy(const Digest& payload, const Location& location) {

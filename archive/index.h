@@ -8,7 +8,10 @@
 //   h namespace 0 name                   -> IndexHead: the versions of a name
 //   v namespace 0 name 0 ~version(8)     -> IndexVersion: one version; the latest comes first
 //   r namespace 0 name 0 request_id      -> IndexRequest: what a request made
+//   c namespace 0 name 0 ~version(8)     -> IndexVerification: the last one of a version
 //   p digest pack(4) offset(8)           -> length(4): a copy of a decoder, blob or chunk list
+//   d digest                             -> IndexDecoder: a decoder that is in the packs
+//   g namespace 0 digest                 -> IndexRegistration: of a decoder by somebody
 //
 // Versions that are removed have no `v`; a head stays for ever, because versions are never reused.
 #ifndef ARCHIVE_INDEX_H_
@@ -38,8 +41,11 @@ class Snapshot;
 
 namespace vxa {
 
+using vxa::archive::v1::IndexDecoder;
 using vxa::archive::v1::IndexHead;
+using vxa::archive::v1::IndexRegistration;
 using vxa::archive::v1::IndexRequest;
+using vxa::archive::v1::IndexVerification;
 using vxa::archive::v1::IndexVersion;
 
 // Reading the index, as of some moment. STORE_FAILED if it can't be read.
@@ -61,6 +67,15 @@ class IndexView {
       std::string_view ns, std::string_view name, uint64_t below = UINT64_MAX) const;
   absl::StatusOr<std::optional<IndexRequest>> Request(std::string_view ns, std::string_view name,
                                                       std::string_view request_id) const;
+  absl::StatusOr<std::optional<IndexVerification>> LastVerification(std::string_view ns,
+                                                                    std::string_view name,
+                                                                    uint64_t version) const;
+  absl::StatusOr<std::optional<IndexDecoder>> Decoder(const Digest& decoder) const;
+  absl::StatusOr<std::optional<IndexRegistration>> Registration(std::string_view ns,
+                                                                const Digest& decoder) const;
+  // The next decoder in the order of digests, with its digest; the first if `after` is null.
+  absl::StatusOr<std::optional<std::pair<Digest, IndexDecoder>>> NextDecoder(
+      const Digest* after) const;
   // Where the records with this payload are.
   absl::StatusOr<std::vector<Location>> Copies(const Digest& payload) const;
 };
@@ -121,6 +136,11 @@ class IndexTransaction : public IndexView {
   void SetRequest(std::string_view ns, std::string_view name, std::string_view request_id,
                   const IndexRequest& request);
   void RemoveRequest(std::string_view ns, std::string_view name, std::string_view request_id);
+  void SetVerification(std::string_view ns, std::string_view name, uint64_t version,
+                       const IndexVerification& entry);
+  void RemoveVerification(std::string_view ns, std::string_view name, uint64_t version);
+  void SetDecoder(const Digest& decoder, const IndexDecoder& entry);
+  void SetRegistration(std::string_view ns, const Digest& decoder, const IndexRegistration& entry);
   void AddCopy(const Digest& payload, const Location& location);
 
   size_t size() const { return changes_.size(); }

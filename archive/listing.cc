@@ -178,7 +178,7 @@ absl::Status Lister::AddVersion(const std::string& name, uint64_t version,
   } else {  // listed all the same, with what the index knows
     Log(LogLevel::kError, std::string(manifest.status().message()));
   }
-  return absl::OkStatus();
+  return AddVerification(*snapshot_, result_.objects.back());
 }
 
 }  // namespace

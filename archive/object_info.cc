@@ -13,6 +13,28 @@ Digest ShownDigest(const archive::v1::Digest& message) {
   return FromMessage(message).value_or(Digest());
 }
 
+DecodeCost ToCost(const archive::v1::Decode& decode, const archive::v1::Cost& cost,
+                  uint64_t encoded, uint64_t decoded) {
+  const Digest decoder = ShownDigest(decode.decoder());
+  return {.decoder = decoder,
+          .decoder_name = BuiltinName(decoder),
+          .decodes = 1,
+          .encoded_bytes = encoded,
+          .decoded_bytes = decoded,
+          .instructions = cost.instructions(),
+          .peak_memory = cost.peak_memory()};
+}
+
+ObjectDecoding ToDecoding(const archive::v1::Manifest& manifest) {
+  const archive::v1::ObjectDecode& stored = manifest.object_decode();
+  const archive::v1::Decode& decode = stored.decode();
+  return {.decoder = ShownDigest(decode.decoder()),
+          .arguments = {decode.arguments().begin(), decode.arguments().end()},
+          .stored_form_size = stored.stored_length(),
+          .stored_form_digest = ShownDigest(stored.stored_digest()),
+          .cost = ToCost(decode, stored.proof(), stored.stored_length(), manifest.size())};
+}
+
 View ToView(const archive::v1::View& stored, uint64_t stored_size) {
   View view;
   view.name = stored.name();
@@ -24,13 +46,7 @@ View ToView(const archive::v1::View& stored, uint64_t stored_size) {
   view.decoder = ShownDigest(stored.decode().decoder());
   view.arguments.assign(stored.decode().arguments().begin(), stored.decode().arguments().end());
   view.failure = stored.failure();
-  view.cost.decoder = view.decoder;
-  view.cost.decoder_name = BuiltinName(view.decoder);
-  view.cost.decodes = 1;
-  view.cost.encoded_bytes = stored_size;
-  view.cost.decoded_bytes = stored.length();
-  view.cost.instructions = stored.cost().instructions();
-  view.cost.peak_memory = stored.cost().peak_memory();
+  view.cost = ToCost(stored.decode(), stored.cost(), stored_size, stored.length());
   return view;
 }
 
@@ -72,7 +88,7 @@ ObjectInfo ToObjectInfo(const archive::v1::Manifest& manifest) {
     info.decoders.push_back({.decoder = digest, .name = BuiltinName(digest), .size = use.size()});
   }
   for (const archive::v1::View& view : manifest.views()) {
-    info.views.push_back(ToView(view, manifest.size()));
+    info.views.push_back(ToView(view, StoredLength(manifest)));
   }
   for (const archive::v1::Metadata& pair : manifest.metadata()) {
     info.metadata.emplace_back(pair.key(), pair.value());
@@ -82,7 +98,20 @@ ObjectInfo ToObjectInfo(const archive::v1::Manifest& manifest) {
   if (manifest.source().has_modified()) {
     info.source.modified = absl::FromUnixNanos(manifest.source().modified());
   }
+  if (manifest.has_object_decode()) info.decoding = ToDecoding(manifest);
   return info;
+}
+
+absl::Status AddVerification(const IndexView& state, ObjectInfo& info) {
+  absl::StatusOr<std::optional<IndexVerification>> last =
+      state.LastVerification(info.ns, info.name, info.version);
+  if (!last.ok()) return last.status();
+  if (!*last) return absl::OkStatus();
+  info.verification = Verification{.time = absl::FromUnixMicros((*last)->time()),
+                                   .reproduced = (*last)->reproduced(),
+                                   .detail = (*last)->detail(),
+                                   .agent = (*last)->agent()};
+  return absl::OkStatus();
 }
 
 ObjectInfo ToObjectInfo(const std::string& ns, const std::string& name, uint64_t version,

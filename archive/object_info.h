@@ -20,6 +20,9 @@ absl::StatusOr<archive::v1::Manifest> ReadManifest(PackFiles& packs, const std::
 
 ObjectInfo ToObjectInfo(const archive::v1::Manifest& manifest);
 
+// Adds what the last verification of the object's version said.
+absl::Status AddVerification(const IndexView& state, ObjectInfo& info);
+
 // Of a delete marker all that there is, of other versions what the index knows.
 ObjectInfo ToObjectInfo(const std::string& ns, const std::string& name, uint64_t version,
                         const IndexVersion& entry);

@@ -160,7 +160,7 @@ absl::StatusOr<Location> PackWriter::AppendRecord(RecordType type, const Digest&
   static constexpr char kZeros[kRecordAlignment] = {};
   const auto length = static_cast<uint32_t>(SizeOf(pieces));
   const std::string header = EncodeRecordHeader({.type = type,
-                                                 .critical = type != RecordType::kBarrier,
+                                                 .critical = IsCritical(type),
                                                  .length = length,
                                                  .sequence = end_.next_sequence,
                                                  .offset = end_.offset,

@@ -78,6 +78,8 @@ std::string Name(RecordType type) {
       return "manifest";
     case RecordType::kUpdate:
       return "update";
+    case RecordType::kEvent:
+      return "event";
     case RecordType::kBarrier:
       return "barrier";
   }

@@ -50,12 +50,23 @@ enum class RecordType : uint8_t {
   kChunkList = 3,
   kManifest = 4,
   kUpdate = 5,
+  kEvent = 6,
   kBarrier = 7,
 };
 
 inline bool IsKnown(RecordType type) {
-  return (type >= RecordType::kDecoder && type <= RecordType::kUpdate) ||
-         type == RecordType::kBarrier;
+  return type >= RecordType::kDecoder && type <= RecordType::kBarrier;
+}
+
+// Whether records of this type change the archive's state and come through commits; the others are
+// what such records name.
+inline bool IsCommitted(RecordType type) {
+  return type == RecordType::kManifest || type == RecordType::kUpdate || type == RecordType::kEvent;
+}
+
+// Whether a reader that doesn't know the type may not pass over it.
+inline bool IsCritical(RecordType type) {
+  return type != RecordType::kBarrier && type != RecordType::kEvent;
 }
 
 // "blob", "manifest", ... or "type 9".

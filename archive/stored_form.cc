@@ -22,10 +22,18 @@ const auto* SliceAt(const Slices& slices, uint64_t offset) {
   return offset - slice->offset() < slice->length() ? slice : nullptr;
 }
 
+// The same error, saying what it hurts. Data loss gets its reason.
+absl::Status Hurt(const absl::Status& status, const std::string& what) {
+  const std::string text = absl::StrCat(what, ": ", status.message());
+  if (absl::IsDataLoss(status)) return Error(Reason::kDataDamaged, text);
+  if (ReasonName(status) == "DECODER_FAILED") return Error(Reason::kDecoderFailed, text);
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> StoredForm::Next() {
-  if (offset_ >= manifest_.size()) return "";
+  if (offset_ >= StoredLength(manifest_)) return "";
   if (absl::Status status = CheckContext(context_); !status.ok()) return status;
   absl::StatusOr<Chunk> chunk = ChunkAt(offset_);
   if (!chunk.ok()) return chunk.status();
@@ -92,15 +100,6 @@ absl::StatusOr<std::string> StoredForm::ReadChunk(const Chunk& chunk) {
     return std::move(blob->bytes);
   }
   return Hurt(status, what);
-}
-
-// The same error, saying whose it is. Data loss gets its reason.
-absl::Status StoredForm::Hurt(const absl::Status& status, const std::string& what) const {
-  const std::string text = absl::StrCat(manifest_.namespace_(), "/", manifest_.name(), " version ",
-                                        manifest_.version(), ", ", what, ": ", status.message());
-  if (absl::IsDataLoss(status)) return Error(Reason::kDataDamaged, text);
-  if (ReasonName(status) == "DECODER_FAILED") return Error(Reason::kDecoderFailed, text);
-  return status;
 }
 
 }  // namespace vxa

@@ -29,7 +29,7 @@ class StoredForm {
         offset_(offset) {}
 
   // The bytes from the present place to the end of the chunk that has it, all checked; empty at the
-  // end. DATA_DAMAGED or DECODER_FAILED, naming the object, the chunk and the places tried.
+  // end. DATA_DAMAGED or DECODER_FAILED, naming the chunk and the places tried.
   absl::StatusOr<std::string> Next();
 
   const CostSheet& costs() const { return costs_; }
@@ -38,7 +38,6 @@ class StoredForm {
   absl::StatusOr<archive::v1::Chunk> ChunkAt(uint64_t offset);
   absl::Status LoadList(uint64_t offset);
   absl::StatusOr<std::string> ReadChunk(const archive::v1::Chunk& chunk);
-  absl::Status Hurt(const absl::Status& status, const std::string& what) const;
 
   PackFiles& packs_;
   DecoderRunner& runner_;

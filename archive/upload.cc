@@ -7,14 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "archive/blob.h"
 #include "archive/call_context.h"
-#include "archive/changes.h"
 #include "archive/errors.h"
 #include "archive/fold.h"
 #include "archive/log.h"
 #include "archive/object_info.h"
+#include "archive/representation.h"
 #include "archive/stored_form.h"
 #include "archive/text.h"
-#include "archive/view.h"
 
 namespace vxa {
 namespace {
@@ -30,14 +29,43 @@ vx::Limits ChunkLimits() {
   return limits;
 }
 
+// PROOF_FAILED unless what came out is what the sender says; LIMIT_EXCEEDED if that can't be known.
+absl::Status CheckOriginal(const Decoding& decoding, const FirstRun& first,
+                           const vx::Limits& limits) {
+  const std::string what =
+      absl::StrCat("decoder ", decoding.decoder.ToString(), " gave ", first.size, " bytes, ");
+  if (first.run.outcome.end == vx::Outcome::End::kLimited && !decoding.original_size) {
+    return Error(Reason::kLimitExceeded, absl::StrCat(what, Explain(first.run), "; at most ",
+                                                      limits.output, " may come out"));
+  }
+  if (!Succeeded(first.run.outcome)) {
+    return Error(Reason::kProofFailed, absl::StrCat(what, "then failed: ", Explain(first.run)));
+  }
+  if (decoding.original_size && first.size != *decoding.original_size) {
+    return Error(Reason::kProofFailed, absl::StrCat(what, *decoding.original_size,
+                                                    " were to come; ", Explain(first.run)));
+  }
+  if (first.digest == decoding.original_digest) return absl::OkStatus();
+  return Error(Reason::kProofFailed,
+               absl::StrCat(what, "with digest ", first.digest.ToString(), ", not ",
+                            decoding.original_digest.ToString(), "; ", Explain(first.run)));
+}
+
 }  // namespace
 
-ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec, CallContext context)
+ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec,
+                             std::shared_ptr<const std::string> object_decoder, vx::Profile profile,
+                             CallContext context)
     : core_(core),
       spec_(std::move(spec)),
       codec_(codec),
       context_(std::move(context)),
-      share_(core.budget) {}
+      object_decoder_(std::move(object_decoder)),
+      share_(core.budget) {
+  if (!spec_.decoding) return;
+  *manifest_.mutable_object_decode()->mutable_decode() = DecodeMessage(
+      spec_.decoding->decoder, spec_.decoding->arguments, profile, core_.options.view_limits);
+}
 
 absl::Status ChunkedUpload::Append(std::string_view bytes) {
   if (failed_.ok()) failed_ = AppendBytes(bytes);
@@ -114,7 +142,8 @@ absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
     if (!image) {
       return Error(Reason::kDecoderFailed, absl::StrCat("no decoder ", Absl(codec.decoder)));
     }
-    decode = DecodeMessage(image->digest, {std::string(codec.argument)}, ChunkLimits());
+    decode = DecodeMessage(image->digest, {std::string(codec.argument)}, vx::Profile::kVx2026,
+                           ChunkLimits());
     record.decoders.push_back(*image);
   }
   const std::string prefix = EncodeBlobPrefix(decode ? &*decode : nullptr, buffer_.size(), digest);
@@ -176,7 +205,7 @@ absl::Status ChunkedUpload::FlushChunkList() {
 // Notes a record that the object needs.
 void ChunkedUpload::Remember(const Digest& digest, const Location& location) {
   last_in_pack_[location.pack] = location;
-  if (format_ != nullptr && !format_->decoder.empty()) parts_[digest] = location;
+  if (NeedsStoredForm()) parts_[digest] = location;
 }
 
 Locator ChunkedUpload::LocatorOfParts() const {
@@ -200,9 +229,14 @@ absl::StatusOr<PutResult> ChunkedUpload::Finish(uint64_t size, const Digest& dig
                  absl::StrCat("what came has digest ", actual.ToString(),
                               ", the sender says that it sent ", digest.ToString()));
   }
+  if (spec_.decoding) {
+    archive::v1::ObjectDecode& object_decode = *manifest_.mutable_object_decode();
+    object_decode.set_stored_length(size_);
+    *object_decode.mutable_stored_digest() = ToMessage(digest);
+  }
   // Spares the work where the answer is clear; what counts is asked again at the commit.
-  absl::StatusOr<std::optional<uint64_t>> existing =
-      CheckPut(*core_.index->Now(), spec_, &digest, size_);
+  const Content content = ContentOf(digest);
+  absl::StatusOr<std::optional<uint64_t>> existing = CheckPut(*core_.index->Now(), spec_, &content);
   if (!existing.ok()) return existing.status();
   if (*existing) return Existing(**existing);
   if (!buffer_.empty()) {
@@ -213,9 +247,13 @@ absl::StatusOr<PutResult> ChunkedUpload::Finish(uint64_t size, const Digest& dig
 
 absl::StatusOr<PutResult> ChunkedUpload::Commit(const Digest& digest) {
   if (absl::Status complete = CompleteManifest(digest); !complete.ok()) return complete;
-  if (format_ != nullptr && !format_->decoder.empty()) {
-    if (absl::Status viewed = AddView(); !viewed.ok()) return viewed;
+  absl::Status represented = absl::OkStatus();
+  if (spec_.decoding) {
+    represented = ProveOriginal();
+  } else if (HasView()) {
+    represented = AddView();
   }
+  if (!represented.ok()) return represented;
   std::vector<DecoderImage> decoders;
   for (const auto& [decoder, image] : decoders_) {
     archive::v1::DecoderUse* use = manifest_.add_decoders();
@@ -263,6 +301,41 @@ absl::Status ChunkedUpload::CompleteManifest(const Digest& digest) {
     manifest_.mutable_source()->set_modified(absl::ToUnixNanos(*spec_.source.modified));
   }
   manifest_.set_request_id(spec_.request_id);
+  return absl::OkStatus();
+}
+
+Content ChunkedUpload::ContentOf(const Digest& digest) const {
+  if (!spec_.decoding) return {.digest = digest};
+  return {.digest = spec_.decoding->original_digest,
+          .stored_identity = StoredIdentity(manifest_.object_decode())};
+}
+
+// Has the decoder that the put names make the original out of what was stored.
+absl::Status ChunkedUpload::ProveOriginal() {
+  const DecoderImage image{spec_.decoding->decoder, *object_decoder_};
+  absl::StatusOr<Location> decoder = core_.writer.AppendDecoder(image);
+  if (!decoder.ok()) return decoder.status();
+  parts_[image.digest] = *decoder;
+  decoders_[image.digest] = image;
+  vx::Limits limits = core_.options.view_limits;
+  limits.output = std::min(limits.output, spec_.decoding->original_size.value_or(UINT64_MAX));
+  archive::v1::ObjectDecode& object_decode = *manifest_.mutable_object_decode();
+  StoredForm form(core_.packs, core_.runner, LocatorOfParts(), manifest_, 0, context_);
+  absl::StatusOr<FirstRun> first = RunFirst(object_decode.decode(), limits, form, LocatorOfParts(),
+                                            core_.runner, context_, proof_);
+  if (!first.ok()) {
+    if (ReasonName(first.status()) != "DECODER_FAILED") return first.status();
+    return Error(Reason::kProofFailed, Std(first.status().message()));
+  }
+  if (absl::Status proved = CheckOriginal(*spec_.decoding, *first, limits); !proved.ok()) {
+    return proved;
+  }
+  *object_decode.mutable_proof() = CostOf(first->run);
+  manifest_.set_size(first->size);
+  *manifest_.mutable_digest() = ToMessage(first->digest);
+  if (spec_.media_type.empty()) manifest_.set_media_type(MediaType(first->head));
+  const Format* format = Recognize(first->head);
+  manifest_.set_pronom(format != nullptr ? std::string(format->pronom) : "");
   return absl::OkStatus();
 }
 

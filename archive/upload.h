@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
+#include "archive/changes.h"
 #include "archive/codec.h"
 #include "archive/core.h"
 #include "archive/recognizer.h"
@@ -25,8 +26,12 @@ inline constexpr int kMaxInlineChunks = 64;
 
 class ChunkedUpload : public Upload {
  public:
-  // REQUIRES: a spec that has been checked. `codec` is null for "auto". `core` outlives it.
-  ChunkedUpload(Core& core, PutSpec spec, const Codec* codec, CallContext context);
+  // REQUIRES: a spec that has been checked. `codec` is null for "auto", `object_decoder` the image
+  // of spec.decoding's decoder, if there is one, and `profile` the one that it has. `core` outlives
+  // it.
+  ChunkedUpload(Core& core, PutSpec spec, const Codec* codec,
+                std::shared_ptr<const std::string> object_decoder, vx::Profile profile,
+                CallContext context);
 
   absl::Status Append(std::string_view bytes) override;
   uint64_t persisted() const override { return persisted_; }
@@ -40,8 +45,13 @@ class ChunkedUpload : public Upload {
   absl::Status AppendBytes(std::string_view bytes);
   absl::StatusOr<PutResult> Commit(const Digest& digest);
   absl::Status CompleteManifest(const Digest& digest);
+  Content ContentOf(const Digest& digest) const;
+  absl::Status ProveOriginal();
   absl::Status AddView();
   absl::StatusOr<PutResult> Existing(uint64_t version);
+  bool HasView() const { return format_ != nullptr && !format_->decoder.empty(); }
+  // Whether the whole is decoded once more before the commit.
+  bool NeedsStoredForm() const { return spec_.decoding || HasView(); }
   void Remember(const Digest& digest, const Location& location);
   Locator LocatorOfParts() const;
 
@@ -49,6 +59,7 @@ class ChunkedUpload : public Upload {
   const PutSpec spec_;
   const Codec* const codec_;
   const CallContext context_;
+  const std::shared_ptr<const std::string> object_decoder_;  // the image that the put names
 
   IngestBudget::Share share_;
   uint64_t room_ = 0;    // bytes that the share allows the buffer

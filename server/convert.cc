@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "archive/errors.h"
 #include "archive/text.h"
-#include "server/text.h"
+#include "archive/wire_text.h"
 
 namespace vxa {
 namespace {

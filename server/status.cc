@@ -5,7 +5,7 @@
 #include "archive/errors.h"
 #include "archive/text.h"
 #include "google/rpc/error_details.pb.h"
-#include "server/text.h"
+#include "archive/wire_text.h"
 
 namespace vxa {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "archive/errors.h"
 #include "google/rpc/error_details.pb.h"
-#include "server/text.h"
+#include "archive/wire_text.h"
 
 namespace vxa {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/text.h"
+#include "archive/wire_text.h"
 
 #include "absl/strings/str_format.h"
 #include "archive/names.h"

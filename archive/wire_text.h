@@ -1,6 +1,6 @@
 // Text that goes into a protobuf `string`, which must be UTF-8.
-#ifndef SERVER_TEXT_H_
-#define SERVER_TEXT_H_
+#ifndef ARCHIVE_WIRE_TEXT_H_
+#define ARCHIVE_WIRE_TEXT_H_
 
 #include <cstddef>
 #include <string>
@@ -14,4 +14,4 @@ std::string WireText(std::string_view text, size_t max_bytes);
 
 }  // namespace vxa
 
-#endif  // SERVER_TEXT_H_
+#endif  // ARCHIVE_WIRE_TEXT_H_
