@@ -47,7 +47,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;  // sorted by
 struct PutSpec {
   std::string ns = "default";
   std::string name;
-  std::string codec = "auto";  // or "store", "deflate"
+  std::string codec = "auto";  // or "store", "deflate", "bzip2"
   std::string media_type;      // empty: from what is recognised
   Metadata metadata;           // 64 KiB in all
   bool if_absent = false;

@@ -87,11 +87,11 @@ std::string BuiltinName(const Digest& decoder) {
   return found == names->end() ? "" : found->second;
 }
 
-archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
+archive::v1::Decode DecodeMessage(const Digest& decoder, std::string_view argument,
                                   const vx::Limits& limits) {
   archive::v1::Decode decode;
   *decode.mutable_decoder() = ToMessage(decoder);
-  for (const std::string& argument : arguments) decode.add_arguments(argument);
+  if (!argument.empty()) decode.add_arguments(std::string(argument));
   decode.set_profile(static_cast<uint32_t>(vx::Profile::kVx2026));
   decode.set_memory_limit(limits.memory);
   decode.set_stack_size(limits.stack);

@@ -38,8 +38,9 @@ class CostSheet {
 // The name of a decoder that this program brings along, else "".
 std::string BuiltinName(const Digest& decoder);
 
-// A decode as it is archived, from a limit on memory and stack and the profile to arguments.
-archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
+// A decode as it is archived, from a limit on memory and stack and the profile to the argument;
+// there is none where that is empty.
+archive::v1::Decode DecodeMessage(const Digest& decoder, std::string_view argument,
                                   const vx::Limits& limits);
 
 // Thread-safe.

@@ -114,7 +114,7 @@ absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
     if (!image) {
       return Error(Reason::kDecoderFailed, absl::StrCat("no decoder ", Absl(codec.decoder)));
     }
-    decode = DecodeMessage(image->digest, {std::string(codec.argument)}, ChunkLimits());
+    decode = DecodeMessage(image->digest, codec.argument, ChunkLimits());
     record.decoders.push_back(*image);
   }
   const std::string prefix = EncodeBlobPrefix(decode ? &*decode : nullptr, buffer_.size(), digest);

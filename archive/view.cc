@@ -74,7 +74,7 @@ absl::StatusOr<archive::v1::View> MakeView(const Format& format, std::string_vie
                                            CostSheet& costs) {
   archive::v1::View view;
   view.set_name(std::string(kViewName));
-  *view.mutable_decode() = DecodeMessage(decoder, {std::string(format.argument)}, limits);
+  *view.mutable_decode() = DecodeMessage(decoder, format.argument, limits);
   const DecoderRunner::Job job{.decode = view.decode(),
                                .locator = locator,
                                .max_output = limits.output,
