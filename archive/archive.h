@@ -56,9 +56,9 @@ struct Decoding {
 struct PutSpec {
   std::string ns = "default";
   std::string name;
-  std::string codec = "auto";  // of the bytes that come: or one of Codecs()
-  std::optional<Decoding>
-      decoding;            // the bytes that come are encoded, the object is what comes out
+  std::string codec = "auto";  // or "store", "deflate", "bzip2"; for the bytes as they come
+  // If there is one, those bytes are encoded: the object is what comes out.
+  std::optional<Decoding> decoding;
   std::string media_type;  // empty: from what is recognised
   Metadata metadata;       // 64 KiB in all
   bool if_absent = false;

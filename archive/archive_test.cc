@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "archive/codec.h"
 #include "archive/errors.h"
 #include "archive/testing/archive_fixture.h"
 #include "gtest/gtest.h"
@@ -61,6 +62,21 @@ TEST_F(ArchiveTest, StoresWhatDoesNotCompress) {
   EXPECT_EQ(put->object.stored_size, noise.size());
   EXPECT_TRUE(put->object.decoders.empty());
   EXPECT_TRUE(*Get(*archive_, "noise") == noise);
+}
+
+TEST_F(ArchiveTest, StoresWithTheCodecThatIsAskedFor) {
+  const std::string bytes = Text(300'000, 1);
+  for (const Codec& codec : Codecs()) {
+    const std::string name(codec.name);
+    absl::StatusOr<PutResult> put = Put(*archive_, {.name = name, .codec = name}, bytes);
+    ASSERT_TRUE(put.ok()) << put.status();
+    EXPECT_EQ(put->object.codec, name);
+    EXPECT_EQ(put->object.decoders.size(), codec.decoder.empty() ? 0u : 1u) << name;
+  }
+  Open();
+  for (const Codec& codec : Codecs()) {
+    EXPECT_TRUE(*Get(*archive_, std::string(codec.name)) == bytes) << codec.name;
+  }
 }
 
 TEST_F(ArchiveTest, KeepsAnEmptyObject) {
@@ -293,6 +309,29 @@ TEST_F(ArchiveTest, GivesAGzipFileAViewOfWhatIsInIt) {
       {.name = "notes.txt.gz", .form = Form::kView, .offset = 100'000, .limit = 10}, part, {});
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(part.bytes, text.substr(100'000, 10));
+}
+
+TEST_F(ArchiveTest, GivesABzip2FileAViewOfWhatIsInIt) {
+  const std::string text = Text(300'000, 1);
+  const std::string bzip2 = *FindCodec("bzip2")->encode(text, UINT64_MAX);
+  absl::StatusOr<PutResult> put = Put(*archive_, "notes.tbz2", bzip2);
+  ASSERT_TRUE(put.ok()) << put.status();
+  EXPECT_EQ(put->object.media_type, "application/x-bzip2");
+  EXPECT_EQ(put->object.codec, "store");
+  ASSERT_EQ(put->object.views.size(), 1u);
+  const View& view = put->object.views[0];
+  EXPECT_EQ(view.status, View::Status::kVerified) << view.failure;
+  EXPECT_EQ(view.arguments, std::vector<std::string>());
+  EXPECT_EQ(view.extension, ".tar");
+
+  Open();
+  EXPECT_TRUE(*Get(*archive_, "notes.tbz2") == bzip2);
+  Collector collector;
+  absl::StatusOr<ReadResult> read =
+      archive_->Read({.name = "notes.tbz2", .form = Form::kView}, collector, {});
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(read->verified);
+  EXPECT_TRUE(collector.bytes == text);
 }
 
 TEST_F(ArchiveTest, KeepsABrokenGzipFileAndSaysWhatIsWrongWithIt) {

@@ -15,7 +15,7 @@ namespace vxa {
 struct Codec {
   std::string_view name;
   std::string_view decoder;   // a built-in's name; empty: bytes are stored as they are
-  std::string_view argument;  // of the decoder
+  std::string_view argument;  // of the decoder; empty: it gets none
   // The encoded bytes, or nothing if they would be more than `most` bytes.
   std::optional<std::string> (*encode)(std::string_view chunk, uint64_t most);
 };

@@ -86,6 +86,11 @@ std::string BuiltinName(const Digest& decoder) {
   return found == names->end() ? "" : found->second;
 }
 
+std::vector<std::string> SoleArgument(std::string_view argument) {
+  if (argument.empty()) return {};
+  return {std::string(argument)};
+}
+
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
                                   vx::Profile profile, const vx::Limits& limits) {
   archive::v1::Decode decode;

@@ -38,6 +38,9 @@ class CostSheet {
 // The name of a decoder that this program brings along, else "".
 std::string BuiltinName(const Digest& decoder);
 
+// The arguments of a decoder that has one or, where it is empty, none.
+std::vector<std::string> SoleArgument(std::string_view argument);
+
 // A decode as it is archived: of the limits, those on memory and stack.
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
                                   vx::Profile profile, const vx::Limits& limits);

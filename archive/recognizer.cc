@@ -18,6 +18,15 @@ bool IsGzip(std::string_view head) {
          (static_cast<uint8_t>(head[3]) & 0xe0) == 0;
 }
 
+// "BZh", the size of its blocks, and what a first block begins with, or the end of a stream without
+// blocks.
+bool IsBzip2(std::string_view head) {
+  if (head.size() < 10 || !head.starts_with("BZh"sv) || head[3] < '1' || head[3] > '9')
+    return false;
+  const std::string_view magic = head.substr(4, 6);
+  return magic == "\x31\x41\x59\x26\x53\x59"sv || magic == "\x17\x72\x45\x38\x50\x90"sv;
+}
+
 // POSIX.1-1988 on: "ustar" in the header's magic field (GNU tar follows it with blanks).
 bool IsTar(std::string_view head) { return head.size() >= 512 && head.substr(257, 5) == "ustar"sv; }
 
@@ -28,6 +37,7 @@ bool IsPdf(std::string_view head) { return head.starts_with("%PDF-"sv); }
 
 constexpr Format kFormats[] = {
     {"gzip", "application/gzip", "x-fmt/266", ".gz", true, IsGzip, "zlib", "gzip"},
+    {"bzip2", "application/x-bzip2", "x-fmt/268", ".bz2", true, IsBzip2, "bzip2", ""},
     {"tar", "application/x-tar", "x-fmt/265", ".tar", false, IsTar, "", ""},
     {"zip", "application/zip", "x-fmt/263", ".zip", true, IsZip, "", ""},
     {"png", "image/png", "", ".png", true, IsPng, "", ""},
@@ -77,7 +87,7 @@ std::string MediaType(std::string_view head) {
 
 std::string DecodedExtension(std::string_view name, std::string_view head) {
   const std::string_view outer = Extension(name);
-  if (outer == ".tgz") return ".tar";
+  if (outer == ".tgz" || outer == ".tbz" || outer == ".tbz2") return ".tar";
   const std::string_view inner = Extension(name.substr(0, name.size() - outer.size()));
   if (!inner.empty()) return std::string(inner);
   if (const Format* format = Recognize(head)) return std::string(format->extension);

@@ -15,8 +15,8 @@ struct Format {
   std::string_view extension;  // of a file of this format
   bool compressed;             // encoding it again isn't worth trying
   bool (*matches)(std::string_view head);
-  // How to get its simple form, where there is a decoder: a built-in's name and its argument. All
-  // of the object goes through it.
+  // How to get its simple form, where there is a decoder: a built-in's name and its argument
+  // (empty: none). All of the object goes through it.
   std::string_view decoder;
   std::string_view argument;
 };
@@ -31,7 +31,7 @@ const Format* Recognize(std::string_view head);
 std::string MediaType(std::string_view head);
 
 // The extension of the decoded form of an object called `name`: what is left of the name's without
-// its last ("x.tar.gz" -> ".tar", "x.tgz" -> ".tar"), else the usual one of `head`'s format, which
+// its last ("x.tar.gz" -> ".tar", "x.tgz" -> ".tar", "x.tbz2" -> ".tar"), else the usual one of `head`'s format, which
 // may be none.
 std::string DecodedExtension(std::string_view name, std::string_view head);
 

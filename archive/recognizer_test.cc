@@ -28,6 +28,22 @@ TEST(RecognizerTest, DoesNotTakeForGzipWhatHasReservedFlagsOrIsTooShort) {
   EXPECT_EQ(Recognize(kGzip.substr(0, 9)), nullptr);
 }
 
+TEST(RecognizerTest, KnowsBzip2ByItsBlocksOrItsEnd) {
+  const std::string block = "\x31\x41\x59\x26\x53\x59", end = "\x17\x72\x45\x38\x50\x90";
+  for (const std::string& magic : {block, end}) {
+    for (char size = '1'; size <= '9'; ++size) {
+      const Format* format = Recognize("BZh"s + size + magic);
+      ASSERT_NE(format, nullptr);
+      EXPECT_EQ(format->media_type, "application/x-bzip2");
+      EXPECT_EQ(format->pronom, "x-fmt/268");
+    }
+  }
+  for (const std::string& other : {"BZh0" + block, "BZh:" + block, "BZ09" + block,
+                                   "BZh9" + block.substr(0, 5), "BZh9" + end.substr(1) + "x"}) {
+    EXPECT_EQ(Recognize(other), nullptr) << other;
+  }
+}
+
 TEST(RecognizerTest, TellsTextFromOtherBytes) {
   EXPECT_EQ(MediaType("Gr\xc3\xbc\xc3\x9f"
                       "e\n"),
@@ -42,7 +58,9 @@ TEST(RecognizerTest, TellsTextFromOtherBytes) {
 TEST(RecognizerTest, FindsTheExtensionOfADecodedFile) {
   const std::string text = "text";
   EXPECT_EQ(DecodedExtension("dir/x.tar.gz", ""), ".tar");
-  EXPECT_EQ(DecodedExtension("x.tgz", ""), ".tar");
+  for (const char* name : {"x.tar.bz2", "x.tgz", "x.tbz", "x.tbz2"}) {
+    EXPECT_EQ(DecodedExtension(name, ""), ".tar") << name;
+  }
   EXPECT_EQ(DecodedExtension("x.gz", text), ".txt");
   EXPECT_EQ(DecodedExtension("x", text), ".txt");
   EXPECT_EQ(DecodedExtension("v1.2/x.gz", "\x01"), "");

@@ -92,7 +92,7 @@ absl::StatusOr<archive::v1::View> MakeView(const Format& format, std::string_vie
   archive::v1::View view;
   view.set_name(std::string(kViewName));
   *view.mutable_decode() =
-      DecodeMessage(decoder, {std::string(format.argument)}, vx::Profile::kVx2026, limits);
+      DecodeMessage(decoder, SoleArgument(format.argument), vx::Profile::kVx2026, limits);
   absl::StatusOr<FirstRun> first =
       RunFirst(view.decode(), limits, form, locator, runner, context, costs);
   if (first.ok()) {

@@ -142,7 +142,7 @@ absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
     if (!image) {
       return Error(Reason::kDecoderFailed, absl::StrCat("no decoder ", Absl(codec.decoder)));
     }
-    decode = DecodeMessage(image->digest, {std::string(codec.argument)}, vx::Profile::kVx2026,
+    decode = DecodeMessage(image->digest, SoleArgument(codec.argument), vx::Profile::kVx2026,
                            ChunkLimits());
     record.decoders.push_back(*image);
   }

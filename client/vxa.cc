@@ -45,7 +45,7 @@ void AddPut(CLI::App* app, CommandLine* line) {
                   "the object's name; else FILE as typed without leading '/', \"./\" and \"../\", "
                   "with \"..\" and empty segments resolved");
   put->add_option("--codec", line->put.codec,
-                  "how it is stored: auto (as far as that saves space), store, deflate");
+                  "how it is stored: auto (as far as that saves space), store, deflate, bzip2");
   put->add_flag("--if-absent", line->put.if_absent, "only if the name doesn't exist yet");
   put->callback([line] {
     if (line->put.file == "-" && line->put.name.empty()) {

@@ -1,7 +1,13 @@
 """end_to_end_test: a Python test that talks to real server processes."""
 
-def end_to_end_test(name, **kwargs):
-    """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts."""
+def end_to_end_test(name, data = [], **kwargs):
+    """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts.
+
+    Args:
+      name: the test's name.
+      data: what it needs beside those.
+      **kwargs: timeout and the like.
+    """
     native.sh_test(
         name = name,
         srcs = ["run_python.sh"],
@@ -13,6 +19,6 @@ def end_to_end_test(name, **kwargs):
             "//client:vxa",
             "//server:vxad",
             "//vxengine:vxworker",
-        ],
+        ] + data,
         **kwargs
     )

@@ -6,43 +6,15 @@
  * gzip members may follow each other, each with zero bytes after it; nothing may follow the others.
  */
 #include <string.h>
-#include <unistd.h>
 
-#include "decoders/sdk/vx.h"
 #include "zlib.h"
+
+#define VX_STREAM z_stream
+#define VX_DECODER "zlib"
+#include "decoders/sdk/stream.h"
 
 /* inflateInit2()'s windowBits. */
 enum Wrapper { kRaw = -MAX_WBITS, kZlib = MAX_WBITS, kGzip = MAX_WBITS + 16, kDetect = 0 };
-
-/* Large beside deflate's window of 32 KiB, which inflate() saves whenever it returns. */
-enum { kInputSize = 1 << 16, kOutputSize = 1 << 18 };
-
-static const char kName[] = "zlib";
-
-static unsigned char input[kInputSize];
-static unsigned char output[kOutputSize];
-static unsigned long long input_read; /* bytes of the input that have gone into input[] so far */
-static z_stream stream;
-
-/* Makes stream.avail_in positive; false at the end of the input. */
-static int Refill(void) {
-  if (stream.avail_in != 0) return 1;
-  stream.next_in = input;
-  stream.avail_in = (unsigned)read(VX_FD_INPUT, input, sizeof input);
-  input_read += stream.avail_in;
-  return stream.avail_in != 0;
-}
-
-static void Flush(void) {
-  write(VX_FD_OUTPUT, output, sizeof output - stream.avail_out);
-  stream.next_out = output;
-  stream.avail_out = sizeof output;
-}
-
-static _Noreturn void Fail(const char* why) {
-  Flush();
-  vx_fail_at(kName, why, input_read - stream.avail_in);
-}
 
 static enum Wrapper ParseArguments(int argc, char** argv) {
   if (argc <= 1) return kDetect;
@@ -95,8 +67,7 @@ static void SkipZeros(void) {
 
 int main(int argc, char** argv) {
   enum Wrapper wrapper = ParseArguments(argc, argv);
-  stream.next_out = output;
-  stream.avail_out = sizeof output;
+  StartOutput();
   if (!Refill()) Fail("the input is empty");
   if (wrapper == kDetect) wrapper = Detect();
   if (inflateInit2(&stream, wrapper) != Z_OK) Fail("out of memory");

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "decoders/testing/expect.h"
 #include "decoders/testing/run_guest.h"
 
 namespace vxa::decoders {
@@ -56,55 +57,24 @@ std::string Encode(const std::string& data, const Encoding& encoding) {
 
 std::string Gzip(const std::string& data) { return Encode(data, {}); }
 
-// Words and numbers of every length between runs of noise: matches near and far, literals, stored
-// blocks.
-std::string Sample(size_t length) {
-  std::string sample;
-  uint32_t state = 12345;
-  auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
-  while (sample.size() < length) {
-    switch (next() % 4) {
-      case 0:
-        sample += "packs, manifests and the index ";
-        break;
-      case 1:
-        sample.append(next() % 300, static_cast<char>('a' + next() % 26));
-        break;
-      case 2:
-        for (int i = 0; i < 20; ++i) sample += static_cast<char>(next());
-        break;
-      case 3:
-        if (!sample.empty()) sample += sample.substr(next() % sample.size(), next() % 500);
-        break;
-    }
-  }
-  sample.resize(length);
-  return sample;
-}
-
 std::vector<std::string> Arguments(int window_bits) {
   return window_bits < 0 ? std::vector<std::string>{"raw"} : std::vector<std::string>{};
 }
 
+const std::string kGuest = "decoders/zlib/zlib";
+
 GuestRun Decode(const std::string& encoded, const std::vector<std::string>& arguments = {}) {
-  return RunGuest("decoders/zlib/zlib", arguments, encoded);
+  return RunGuest(kGuest, arguments, encoded);
 }
 
 void ExpectDecodes(const std::string& encoded, const std::vector<std::string>& arguments,
                    const std::string& data) {
-  GuestRun run = Decode(encoded, arguments);
-  EXPECT_EQ(run.failure, "");
-  EXPECT_EQ(run.exit_status, 0u);
-  EXPECT_EQ(run.diagnostics, "");
-  EXPECT_TRUE(run.output == data) << run.output.size() << " bytes came out of " << data.size();
+  decoders::ExpectDecodes(kGuest, encoded, arguments, data);
 }
 
 void ExpectRefused(const std::string& encoded, const std::vector<std::string>& arguments,
                    const std::string& diagnostics) {
-  GuestRun run = Decode(encoded, arguments);
-  EXPECT_EQ(run.failure, "");
-  EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_EQ(run.diagnostics, diagnostics);
+  decoders::ExpectRefused(kGuest, encoded, arguments, diagnostics);
 }
 
 TEST(ZlibDecoderTest, DecodesEveryLevelAndStrategyInEveryWrapper) {
@@ -328,9 +298,7 @@ TEST(ZlibDecoderTest, NoFlippedBitGivesOtherOutputAsGood) {
   for (Wrapper wrapper : {kZlib, kGzip}) {
     std::string encoded = Encode(data, {.window_bits = wrapper});
     for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
-      std::string changed = encoded;
-      changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
-      GuestRun run = Decode(changed);
+      GuestRun run = Decode(FlipBit(encoded, bit));
       SCOPED_TRACE(testing::Message() << wrapper << " bit " << bit);
       EXPECT_EQ(run.failure, "");
       if (run.exit_status == 0) {
@@ -346,9 +314,7 @@ TEST(ZlibDecoderTest, NoFlippedBitOfRawDeflateDoesWorseThanAnError) {
   // Raw deflate has no check value: other output is possible, a trap is not.
   std::string encoded = Encode(Sample(120), {.window_bits = kRaw});
   for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
-    std::string changed = encoded;
-    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
-    GuestRun run = Decode(changed, {"raw"});
+    GuestRun run = Decode(FlipBit(encoded, bit), {"raw"});
     EXPECT_EQ(run.failure, "") << bit;
     EXPECT_LE(run.exit_status, 1u) << bit;
   }

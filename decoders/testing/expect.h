@@ -1,0 +1,29 @@
+// What the tests of decoders have in common.
+#ifndef DECODERS_TESTING_EXPECT_H_
+#define DECODERS_TESTING_EXPECT_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vxa::decoders {
+
+// Words and numbers of every length between runs of noise: matches near and far, literals, what
+// does not compress. The same for the same length.
+std::string Sample(size_t length);
+
+// `bytes` with bit `bit` % 8 of byte `bit` / 8 another one.
+std::string FlipBit(std::string bytes, size_t bit);
+
+// Expects `guest` (as RunGuest takes it) to give `data` and exit with status 0, without a word.
+void ExpectDecodes(const std::string& guest, const std::string& encoded,
+                   const std::vector<std::string>& arguments, std::string_view data);
+
+// Expects `guest` to exit with status 1 and exactly these diagnostics.
+void ExpectRefused(const std::string& guest, const std::string& encoded,
+                   const std::vector<std::string>& arguments, const std::string& diagnostics);
+
+}  // namespace vxa::decoders
+
+#endif  // DECODERS_TESTING_EXPECT_H_
