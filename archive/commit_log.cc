@@ -57,7 +57,8 @@ void CommitLog::AppendOne(Waiter& waiter, IndexTransaction& state) {
   absl::StatusOr<PackWriter::Appended> appended = writer_.Append(**prepared);
   waiter.status = appended.status();
   if (!appended.ok()) return;
-  waiter.record = {(*prepared)->type, Digest::Of(waiter.payload), appended->record};
+  waiter.record = {(*prepared)->type, Digest::Of(waiter.payload), appended->record,
+                   appended->sequence};
   waiter.status = Apply(*waiter.record, waiter.payload, state);
   if (!waiter.status.ok()) broken_ = waiter.status;
 }
@@ -89,6 +90,7 @@ absl::Status CommitLog::SyncAndPublish(const std::vector<Waiter*>& group, IndexT
     if (record.type == RecordType::kManifest || record.type == RecordType::kUpdate) continue;
     if (absl::Status applied = Apply(record, "", state); !applied.ok()) return applied;
   }
+  for (const PackRef& pack : synced->packs) state.SetPack(pack);
   state.SetWatermark(synced->position);
   return state.Write();
 }

@@ -49,8 +49,8 @@ class PackScannerTest : public ::testing::Test {
     PackFiles files(Env::Real(), directory_);
     absl::StatusOr<std::shared_ptr<const OpenPack>> pack = files.Open(1);
     if (!pack.ok()) return std::string(pack.status().message());
-    PackScanner scanner(**pack, kPackHeaderSize, *(*pack)->file->Size(),
-                        StartChain(bytes_.substr(0, kPackHeaderSize)), PackScanner::Payloads::kAll);
+    PackScanner scanner(*(*pack)->file, (*pack)->header.uuid, kPackHeaderSize,
+                        *(*pack)->file->Size(), StartChain(bytes_.substr(0, kPackHeaderSize)));
     std::string seen;
     for (;;) {
       absl::StatusOr<Scanned> next = scanner.Next();
@@ -60,7 +60,7 @@ class PackScannerTest : public ::testing::Test {
       if (next->kind == Scanned::Kind::kDamage) {
         seen += "!";
       } else {
-        seen += Name(next->header.type) + std::to_string(next->header.length);
+        seen += Name(next->header->type) + std::to_string(next->header->length);
       }
     }
   }
