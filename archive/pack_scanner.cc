@@ -26,7 +26,7 @@ absl::StatusOr<Scanned> PackScanner::Next() {
   }
   if (!header.ok()) return header.status();
   next.header = *header;
-  absl::StatusOr<std::string> wrong = CheckPayload(*header, next.payload);
+  absl::StatusOr<std::string> wrong = CheckPayload(next);
   if (!wrong.ok()) return wrong.status();
   if (wrong->empty() && header->type == RecordType::kBarrier) {
     *wrong = CheckBarrier(*header, next.payload, raw);
@@ -89,16 +89,17 @@ absl::StatusOr<uint64_t> PackScanner::FindHeader(uint64_t from) const {
   return end_;
 }
 
-// Reads the payload; what is wrong with it, or "".
-absl::StatusOr<std::string> PackScanner::CheckPayload(const RecordHeader& header,
-                                                      std::string& payload) const {
+// Reads a record's payload; what is wrong with it, or "". Padding isn't worth losing a record.
+absl::StatusOr<std::string> PackScanner::CheckPayload(Scanned& record) const {
+  const RecordHeader& header = *record.header;
   const uint64_t size = RecordSize(header.length);
-  if (end_ - header.offset < size) {
+  if (end_ - offset_ < size) {
     return absl::StrCat("the pack ends within a ", Name(header.type), " record of ", size,
-                        " bytes, after ", end_ - header.offset);
+                        " bytes, after ", end_ - offset_);
   }
+  std::string& payload = record.payload;
   payload.resize(size - kRecordHeaderSize);
-  absl::Status read = file_.Read(header.offset + kRecordHeaderSize, payload);
+  absl::Status read = file_.Read(offset_ + kRecordHeaderSize, payload);
   if (!read.ok()) return read;
   const bool padded =
       std::all_of(payload.begin() + header.length, payload.end(), [](char c) { return c == '\0'; });
@@ -108,7 +109,7 @@ absl::StatusOr<std::string> PackScanner::CheckPayload(const RecordHeader& header
                         " bytes does not match its hash");
   }
   if (!padded) {
-    return absl::StrCat("the padding of a ", Name(header.type), " record is not zero");
+    record.damage = absl::StrCat("the padding of a ", Name(header.type), " record is not zero");
   }
   return "";
 }

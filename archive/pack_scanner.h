@@ -23,7 +23,8 @@ struct Scanned {
   uint64_t end = 0;                    // where the next one does
   std::optional<RecordHeader> header;  // kRecord; kDamage too where it begins with a genuine one
   std::string payload;                 // kRecord only
-  std::string damage;                  // kDamage only: what is wrong
+  // kDamage: what is wrong. kRecord: what is, though the record is whole, or "".
+  std::string damage;
 };
 
 // Used by one thread.
@@ -44,7 +45,7 @@ class PackScanner {
  private:
   absl::StatusOr<RecordHeader> HeaderAt(uint64_t offset, std::string& raw) const;
   absl::StatusOr<uint64_t> FindHeader(uint64_t from) const;
-  absl::StatusOr<std::string> CheckPayload(const RecordHeader& header, std::string& payload) const;
+  absl::StatusOr<std::string> CheckPayload(Scanned& record) const;
   std::string CheckBarrier(const RecordHeader& header, const std::string& payload,
                            const std::string& raw);
   absl::StatusOr<Scanned> Damage(Scanned damaged, std::string what);

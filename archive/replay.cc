@@ -210,10 +210,12 @@ absl::Status Replayer::ReplayRecords(const File& file, uint64_t end, bool sealed
                        next->damage));
       return absl::OkStatus();
     }
-    if (next->header) PassHeader(next->header->sequence);
-    if (damage) {
+    if (!next->damage.empty()) {
       Log(LogLevel::kError, absl::StrCat("pack ", name, " is damaged from offset ", next->offset,
                                          " to ", next->end, ": ", next->damage));
+    }
+    if (next->header) PassHeader(next->header->sequence);
+    if (damage) {
       if (next->header && MayGiveVersion(next->header->type)) Lose(1);
       PassDamage(next->end - next->offset);
     } else if (absl::Status status = ApplyRecord(*next); !status.ok()) {
