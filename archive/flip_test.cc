@@ -209,7 +209,8 @@ void FlipTest::SurveyPack(uint32_t number, std::map<std::string, std::set<Object
   PackFiles files(Env::Real(), (directory_ / "packs").string());
   absl::StatusOr<std::shared_ptr<const OpenPack>> pack = files.Open(number);
   ASSERT_TRUE(pack.ok());
-  const Part header{.what = "pack header", .pack = number, .end = kPackHeaderSize};
+  const Part header{
+      .what = "pack header", .pack = number, .padding = kPackHeaderSize, .end = kPackHeaderSize};
   parts_.push_back(header);
   PackScanner scanner(*(*pack)->file, (*pack)->header.uuid, kPackHeaderSize,
                       fs::file_size(Pack(number)), Digest());
