@@ -34,6 +34,18 @@ absl::StatusOr<bool> IsSame(const IndexView& state, const PutSpec& spec, uint64_
           (*entry)->stored_identity() == content.stored_identity);
 }
 
+// What the next version of a name is called: no version that there ever was, though records that
+// gave some out may be lost. Each gave out one at most.
+absl::StatusOr<uint64_t> NextVersion(const IndexView& state, const IndexHead& head,
+                                     const std::string& name) {
+  absl::StatusOr<uint64_t> lost = state.LostSince(head.sequence());
+  if (!lost.ok()) return lost.status();
+  if (head.highest_version() >= kMaxVersion || *lost >= kMaxVersion - head.highest_version()) {
+    return Error(Reason::kLimitExceeded, absl::StrCat("no version numbers are left for ", name));
+  }
+  return head.highest_version() + 1 + *lost;
+}
+
 }  // namespace
 
 uint64_t VisibleVersion(const IndexHead& head) {
@@ -87,7 +99,9 @@ absl::StatusOr<std::optional<NewRecord>> PutChange::Prepare(const IndexView& sta
   if (existing_) return std::nullopt;
   absl::StatusOr<IndexHead> head = state.Head(spec_.ns, spec_.name);
   if (!head.ok()) return head.status();
-  manifest_.set_version(head->highest_version() + 1);
+  absl::StatusOr<uint64_t> version = NextVersion(state, *head, spec_.name);
+  if (!version.ok()) return version.status();
+  manifest_.set_version(*version);
   manifest_.set_created(absl::ToUnixMicros(absl::Now()));
   payload_ = manifest_.SerializeAsString();
   return NewRecord{
@@ -124,7 +138,9 @@ absl::StatusOr<std::optional<NewRecord>> DeleteChange::Prepare(const IndexView& 
     if (visible == 0) {
       return Error(Reason::kObjectNotFound, absl::StrCat("no object ", spec_.name));
     }
-    version_ = head->highest_version() + 1;
+    absl::StatusOr<uint64_t> version = NextVersion(state, *head, spec_.name);
+    if (!version.ok()) return version.status();
+    version_ = *version;
     update.set_delete_marker(version_);
   } else {
     auto entry = state.Version(spec_.ns, spec_.name, spec_.version);

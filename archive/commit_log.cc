@@ -30,6 +30,11 @@ absl::Status CommitLog::Commit(Change& change) {
   return waiter.status;
 }
 
+size_t CommitLog::Waiting() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
 void CommitLog::CommitGroup(const std::vector<Waiter*>& group) {
   if (!broken_.ok()) {
     for (Waiter* waiter : group) waiter->status = broken_;
@@ -57,7 +62,8 @@ void CommitLog::AppendOne(Waiter& waiter, IndexTransaction& state) {
   absl::StatusOr<PackWriter::Appended> appended = writer_.Append(**prepared);
   waiter.status = appended.status();
   if (!appended.ok()) return;
-  waiter.record = {(*prepared)->type, Digest::Of(waiter.payload), appended->record};
+  waiter.record = {(*prepared)->type, Digest::Of(waiter.payload), appended->record,
+                   appended->sequence};
   waiter.status = Apply(*waiter.record, waiter.payload, state);
   if (!waiter.status.ok()) broken_ = waiter.status;
 }
@@ -65,30 +71,33 @@ void CommitLog::AppendOne(Waiter& waiter, IndexTransaction& state) {
 // An error means that packs and index may disagree.
 absl::Status CommitLog::SyncAndPublish(const std::vector<Waiter*>& group, IndexTransaction& state) {
   if (!broken_.ok()) return broken_;
+  const auto intact = [this](const Waiter* waiter) {
+    return !waiter->record || writer_.IsIntact(waiter->record->location);
+  };
   absl::StatusOr<PackWriter::Synced> synced = writer_.Sync();
-  if (!synced.ok()) {
-    // What went into a pack that was sealed on the way is durable all the same, and stands. All
-    // answers from the first lost record on may build on it.
-    auto lost = std::ranges::find_if(group, [this](Waiter* waiter) {
-      return waiter->record && !writer_.IsIntact(waiter->record->location);
-    });
+  // Records are lost with a failed sync, and with a failed write that came after them too.
+  auto lost = std::ranges::find_if_not(group, intact);
+  if (!synced.ok() || lost != group.end()) {
+    // All answers from the first lost record on may build on it. But what went into another pack,
+    // before or after, is durable all the same, and stands as it will after a restart.
     for (auto at = lost; at != group.end(); ++at) {
-      (*at)->status = Error(Reason::kStoreFailed,
-                            absl::StrCat("nothing is stored: ", synced.status().message()));
+      (*at)->status =
+          Error(Reason::kStoreFailed, "nothing is stored: a write or a sync failed, see the log");
     }
     state.Clear();
-    for (auto at = group.begin(); at != lost; ++at) {
-      if (!(*at)->record) continue;
-      absl::Status applied = Apply(*(*at)->record, (*at)->payload, state);
+    for (Waiter* waiter : group) {
+      if (!waiter->record || !intact(waiter)) continue;
+      absl::Status applied = Apply(*waiter->record, waiter->payload, state);
       if (!applied.ok()) return applied;
     }
-    synced = writer_.Sync();
+    if (!synced.ok()) synced = writer_.Sync();
     if (!synced.ok()) return synced.status();
   }
   for (const RecordRef& record : synced->records) {
     if (IsCommitted(record.type)) continue;  // applied when it was appended
     if (absl::Status applied = Apply(record, "", state); !applied.ok()) return applied;
   }
+  for (const PackRef& pack : synced->packs) state.SetPack(pack);
   state.SetWatermark(synced->position);
   return state.Write();
 }

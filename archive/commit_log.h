@@ -39,6 +39,9 @@ class CommitLog {
   // one of the disk.
   absl::Status Commit(Change& change);
 
+  // How many changes are being committed or wait for it.
+  size_t Waiting() const;
+
  private:
   struct Waiter {
     Change* change;
@@ -55,7 +58,7 @@ class CommitLog {
 
   PackWriter& writer_;
   Index& index_;
-  std::mutex mutex_;  // guards the queue
+  mutable std::mutex mutex_;  // guards the queue
   std::deque<Waiter*> queue_;
   // Once packs and index may disagree, only a restart, which replays, helps. Used by leaders only.
   absl::Status broken_;

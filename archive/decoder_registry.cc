@@ -67,7 +67,7 @@ absl::StatusOr<std::optional<DecoderInfo>> Lookup(const IndexView& state, const 
     info.registered = absl::FromUnixMicros((*registration)->time());
     info.registered_by = (*registration)->agent();
   }
-  info.approved = info.origin == DecoderInfo::Origin::kBuiltIn;
+  info.approved = built_in;
   if (*stored) {
     info.size = (*stored)->size();
     info.approved = info.approved || (*stored)->approved();

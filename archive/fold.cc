@@ -1,7 +1,6 @@
 #include "archive/fold.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 
@@ -16,8 +15,6 @@ using archive::v1::ChunkList;
 using archive::v1::Event;
 using archive::v1::Manifest;
 using archive::v1::Update;
-
-constexpr uint64_t kMaxVersion = std::numeric_limits<int64_t>::max();
 
 // Parses a message that has a min_reader.
 template <typename Message>
@@ -63,10 +60,11 @@ absl::Status CheckCover(const Slices& slices, uint64_t& offset) {
 
 // Gives a name one more version, latest or not.
 absl::Status AddVersion(IndexTransaction& state, const std::string& ns, const std::string& name,
-                        uint64_t version, const IndexVersion& entry) {
+                        uint64_t version, const IndexVersion& entry, uint64_t sequence) {
   absl::StatusOr<IndexHead> head = state.Head(ns, name);
   if (!head.ok()) return head.status();
   head->set_highest_version(std::max(head->highest_version(), version));
+  head->set_sequence(std::max(head->sequence(), sequence));
   if (version >= head->latest_version()) {
     head->set_latest_version(version);
     head->set_latest_is_marker(entry.delete_marker());
@@ -102,7 +100,8 @@ absl::Status ApplyManifest(const RecordRef& record, std::string_view payload,
   if (manifest->has_object_decode()) {
     entry.set_stored_identity(StoredIdentity(manifest->object_decode()));
   }
-  return AddVersion(state, manifest->namespace_(), manifest->name(), manifest->version(), entry);
+  return AddVersion(state, manifest->namespace_(), manifest->name(), manifest->version(), entry,
+                    record.sequence);
 }
 
 absl::Status RemoveVersion(const Update& update, IndexTransaction& state) {
@@ -148,7 +147,8 @@ absl::Status ApplyUpdate(const RecordRef& record, std::string_view payload,
   entry.set_delete_marker(true);
   entry.set_created(update->created());
   entry.set_request_id(update->request_id());
-  return AddVersion(state, update->namespace_(), update->name(), update->delete_marker(), entry);
+  return AddVersion(state, update->namespace_(), update->name(), update->delete_marker(), entry,
+                    record.sequence);
 }
 
 // A decoder that is in the packs, with what was said of it so far.

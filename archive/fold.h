@@ -3,6 +3,7 @@
 #ifndef ARCHIVE_FOLD_H_
 #define ARCHIVE_FOLD_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -13,6 +14,8 @@
 #include "vxa/archive/v1/records.pb.h"
 
 namespace vxa {
+
+inline constexpr uint64_t kMaxVersion = INT64_MAX;
 
 // Applies a record. FAILED_PRECONDITION if only a later program can read it, DATA_LOSS if it makes
 // no sense; then nothing is changed.

@@ -78,6 +78,18 @@ std::string CopyKey(const Digest& payload, uint32_t pack, uint64_t offset) {
   return key;
 }
 
+std::string PackKey(uint32_t number) {
+  std::string key = "u";
+  AppendBigEndian(key, number, 4);
+  return key;
+}
+
+std::string LostKey(uint64_t before) {
+  std::string key = "l";
+  AppendBigEndian(key, ~before, 8);
+  return key;
+}
+
 absl::Status Failed(const leveldb::Status& status) {
   return Error(Reason::kStoreFailed,
                absl::StrCat("the index failed: ", status.ToString(),
@@ -157,6 +169,27 @@ absl::StatusOr<Position> IndexView::Watermark() const {
   position.chain = *chain;
   std::ranges::copy((*stored)->pack_uuid(), position.uuid.begin());
   return position;
+}
+
+absl::StatusOr<std::optional<Uuid>> IndexView::PackUuid(uint32_t number) const {
+  absl::StatusOr<std::optional<std::string>> stored = Get(PackKey(number));
+  if (!stored.ok()) return stored.status();
+  if (!*stored) return std::nullopt;
+  Uuid uuid;
+  if ((*stored)->size() != uuid.size()) return Failed(leveldb::Status::Corruption("bad UUID"));
+  std::ranges::copy(**stored, uuid.begin());
+  return uuid;
+}
+
+absl::StatusOr<uint64_t> IndexView::LostSince(uint64_t sequence) const {
+  uint64_t counts[2] = {};  // before all that comes, and before `sequence`
+  for (size_t i = 0; i < 2; ++i) {
+    absl::StatusOr<std::optional<Entry>> entry =
+        FirstAtOrAfter(LostKey(i == 0 ? UINT64_MAX : sequence));
+    if (!entry.ok()) return entry.status();
+    if (*entry && (*entry)->first.starts_with('l')) counts[i] = BigEndian((*entry)->second);
+  }
+  return counts[0] - counts[1];
 }
 
 absl::StatusOr<IndexHead> IndexView::Head(std::string_view ns, std::string_view name) const {
@@ -308,6 +341,16 @@ void IndexTransaction::SetWatermark(const Position& position) {
   watermark.set_chain(std::string(position.chain.raw()));
   watermark.set_next_sequence(position.next_sequence);
   changes_["w"] = watermark.SerializeAsString();
+}
+
+void IndexTransaction::SetPack(const PackRef& pack) {
+  changes_[PackKey(pack.number)] = std::string(pack.uuid.begin(), pack.uuid.end());
+}
+
+void IndexTransaction::SetLost(uint64_t before, uint64_t count) {
+  std::string value;
+  AppendBigEndian(value, count, 8);
+  changes_[LostKey(before)] = value;
 }
 
 void IndexTransaction::SetHead(std::string_view ns, std::string_view name, const IndexHead& head) {

@@ -5,6 +5,11 @@
 // big-endian, for their order; a digest is its algorithm's byte and its own bytes.
 //
 //   w                                    -> IndexWatermark: up to where the packs are in the index
+//   u pack(4)                            -> UUID(16) of each of them, zero if it can't be told
+//   l ~sequence(8)                       -> count(8): of all records before that sequence number,
+//   how
+//                                           many were lost that may have given out versions; the
+//                                           latest comes first
 //   h namespace 0 name                   -> IndexHead: the versions of a name
 //   v namespace 0 name 0 ~version(8)     -> IndexVersion: one version; the latest comes first
 //   r namespace 0 name 0 request_id      -> IndexRequest: what a request made
@@ -58,6 +63,11 @@ class IndexView {
   virtual absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const = 0;
 
   absl::StatusOr<Position> Watermark() const;
+  // The UUID of a pack that is in the index.
+  absl::StatusOr<std::optional<Uuid>> PackUuid(uint32_t number) const;
+  // How many records that may have given out versions were lost after the one with that sequence
+  // number; 0: ever.
+  absl::StatusOr<uint64_t> LostSince(uint64_t sequence) const;
   // All zero for a name that never was.
   absl::StatusOr<IndexHead> Head(std::string_view ns, std::string_view name) const;
   absl::StatusOr<std::optional<IndexVersion>> Version(std::string_view ns, std::string_view name,
@@ -129,6 +139,9 @@ class IndexTransaction : public IndexView {
   absl::StatusOr<std::optional<Entry>> FirstAtOrAfter(const std::string& key) const override;
 
   void SetWatermark(const Position& position);
+  void SetPack(const PackRef& pack);
+  // `count` records in all were lost before that sequence number, and may have given out versions.
+  void SetLost(uint64_t before, uint64_t count);
   void SetHead(std::string_view ns, std::string_view name, const IndexHead& head);
   void SetVersion(std::string_view ns, std::string_view name, uint64_t version,
                   const IndexVersion& entry);

@@ -7,6 +7,31 @@
 
 namespace vxa {
 
+namespace {
+
+// Fills `bytes` from `offset`. DATA_LOSS if the file is too short.
+absl::Status ReadHeader(const File& file, uint64_t offset, std::string& bytes) {
+  absl::Status read = file.Read(offset, bytes);
+  return absl::IsOutOfRange(read) ? absl::DataLossError(read.message()) : read;
+}
+
+absl::StatusOr<PackHeader> ReadPackHeader(const File& file) {
+  std::string bytes(kPackHeaderSize, '\0');
+  if (absl::Status read = ReadHeader(file, 0, bytes); !read.ok()) return read;
+  return DecodePackHeader(bytes);
+}
+
+// What the first record says: nothing that came from outside can lie in its place.
+absl::StatusOr<Uuid> UuidOfFirstRecord(const File& file) {
+  std::string bytes(kRecordHeaderSize, '\0');
+  if (absl::Status read = ReadHeader(file, kPackHeaderSize, bytes); !read.ok()) return read;
+  absl::StatusOr<RecordHeader> record = DecodeRecordHeader(bytes, std::nullopt, kPackHeaderSize);
+  if (!record.ok()) return record.status();
+  return record->uuid;
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<uint32_t>> PackFiles::List() const {
   absl::StatusOr<std::vector<std::string>> names = env_.List(directory_);
   if (!names.ok()) return names.status();
@@ -30,17 +55,20 @@ absl::StatusOr<std::shared_ptr<const OpenPack>> PackFiles::Open(uint32_t number)
       env_.OpenForReading(absl::StrCat(directory_, "/", PackName(number)));
   if (!file.ok()) return file.status();
   pack->file = *std::move(file);
-  std::string bytes(kPackHeaderSize, '\0');
-  if (absl::Status read = pack->file->Read(0, bytes); !read.ok()) {
-    return absl::DataLossError(absl::StrCat("the pack header can't be read: ", read.message()));
+  absl::StatusOr<PackHeader> header = ReadPackHeader(*pack->file);
+  absl::StatusOr<Uuid> uuid = Uuid{};
+  if (absl::IsDataLoss(header.status())) uuid = UuidOfFirstRecord(*pack->file);
+  for (const absl::Status& status : {header.status(), uuid.status()}) {
+    if (!status.ok() && !absl::IsDataLoss(status)) return status;
   }
-  absl::StatusOr<PackHeader> header = DecodePackHeader(bytes);
-  if (!header.ok()) return header.status();
-  if (header->number != number) {
-    return absl::DataLossError(
-        absl::StrCat("the pack header says that it is pack ", header->number));
+  pack->header = {.number = number, .uuid = uuid.value_or(Uuid{})};
+  pack->damage = header.status();
+  if (header.ok() && header->number == number) {
+    pack->header = *header;
+  } else if (header.ok()) {  // another pack, whatever its records say
+    pack->damage =
+        absl::DataLossError(absl::StrCat("the pack header says that it is pack ", header->number));
   }
-  pack->header = *header;
   open_.emplace_front(number, pack);
   if (open_.size() > kKeptOpen) open_.pop_back();
   return pack;
@@ -60,7 +88,7 @@ absl::StatusOr<std::string> PackFiles::Read(const Location& location, RecordType
     return damaged(read.message());
   }
   absl::StatusOr<RecordHeader> header = DecodeRecordHeader(
-      std::string_view(bytes).substr(0, kRecordHeaderSize), (*pack)->header.uuid, location.offset);
+      std::string_view(bytes).substr(0, kRecordHeaderSize), std::nullopt, location.offset);
   if (!header.ok()) return damaged(header.status().message());
   if (header->type != type || header->length != location.length || header->payload != payload) {
     return damaged("another record lies there");

@@ -18,7 +18,10 @@ namespace vxa {
 
 struct OpenPack {
   std::unique_ptr<File> file;
+  // If it is damaged: no more than the number, and the UUID if the first record tells it, else
+  // zero.
   PackHeader header;
+  absl::Status damage;  // what is wrong with the header: DATA_LOSS, or OK
 };
 
 // Thread-safe.
@@ -31,12 +34,12 @@ class PackFiles {
   // Numbers of the packs that are there, ascending.
   absl::StatusOr<std::vector<uint32_t>> List() const;
 
-  // A pack whose header is right. FAILED_PRECONDITION for a format that isn't known, DATA_LOSS for
-  // a header that is damaged, NOT_FOUND.
+  // FAILED_PRECONDITION for a format that isn't known, NOT_FOUND, or why it can't be read.
   absl::StatusOr<std::shared_ptr<const OpenPack>> Open(uint32_t number);
 
-  // The payload of the record at `location`, of that type and payload hash. DATA_DAMAGED, saying
-  // what and where, for anything else that is found there.
+  // The payload of the record at `location`, of that type and payload hash, which are proof enough:
+  // the pack's header may be damaged. DATA_DAMAGED, saying what and where, for anything else that
+  // is found there.
   absl::StatusOr<std::string> Read(const Location& location, RecordType type,
                                    const Digest& payload);
 

@@ -49,18 +49,18 @@ class PackScannerTest : public ::testing::Test {
     PackFiles files(Env::Real(), directory_);
     absl::StatusOr<std::shared_ptr<const OpenPack>> pack = files.Open(1);
     if (!pack.ok()) return std::string(pack.status().message());
-    PackScanner scanner(**pack, kPackHeaderSize, *(*pack)->file->Size(),
-                        StartChain(bytes_.substr(0, kPackHeaderSize)), PackScanner::Payloads::kAll);
+    if (!(*pack)->damage.ok()) return std::string((*pack)->damage.message());
+    PackScanner scanner(*(*pack)->file, (*pack)->header.uuid, kPackHeaderSize,
+                        *(*pack)->file->Size(), StartChain(bytes_.substr(0, kPackHeaderSize)));
     std::string seen;
     for (;;) {
       absl::StatusOr<Scanned> next = scanner.Next();
       if (!next.ok()) return std::string(next.status().message());
       if (next->kind == Scanned::Kind::kEnd) return seen;
       if (!seen.empty()) seen += " ";
-      if (next->kind == Scanned::Kind::kDamage) {
-        seen += "!";
-      } else {
-        seen += Name(next->header.type) + std::to_string(next->header.length);
+      if (!next->damage.empty()) seen += "!";
+      if (next->kind == Scanned::Kind::kRecord) {
+        seen += Name(next->header->type) + std::to_string(next->header->length);
       }
     }
   }

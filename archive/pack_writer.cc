@@ -77,6 +77,7 @@ absl::StatusOr<PackWriter::Appended> PackWriter::Append(const NewRecord& record)
   absl::StatusOr<Location> location = AppendRecord(record.type, payload, record.pieces);
   if (!location.ok()) return location.status();
   appended.record = *location;
+  appended.sequence = end_.next_sequence - 1;
   return appended;
 }
 
@@ -142,6 +143,7 @@ absl::Status PackWriter::BeginPack() {
   end_.offset = in_barrier_ = kPackHeaderSize;
   end_.chain = StartChain(bytes);
   durable_ = end_;
+  begun_.push_back({end_.pack, end_.uuid});
   decoders_.clear();
   return absl::OkStatus();
 }
@@ -176,7 +178,9 @@ absl::StatusOr<Location> PackWriter::AppendRecord(RecordType type, const Digest&
     return written;
   }
   const Location location{.pack = end_.pack, .offset = end_.offset, .length = length};
-  if (type != RecordType::kBarrier) unreported_.push_back({type, payload, location});
+  if (type != RecordType::kBarrier) {
+    unreported_.push_back({type, payload, location, end_.next_sequence});
+  }
   end_.offset += size;
   end_.chain = ExtendChain(end_.chain, header);
   ++end_.next_sequence;
@@ -215,6 +219,7 @@ absl::StatusOr<PackWriter::Synced> PackWriter::Sync() {
   });
   result.records.assign(unreported_.begin(), later);
   unreported_.erase(unreported_.begin(), later);
+  result.packs = std::exchange(begun_, {});
   return result;
 }
 

@@ -38,6 +38,12 @@ struct RecordRef {
   RecordType type;
   Digest payload;
   Location location;
+  uint64_t sequence;
+};
+
+struct PackRef {
+  uint32_t number = 0;
+  Uuid uuid{};
 };
 
 // The ELF image of a decoder; the bytes outlive all use.
@@ -65,7 +71,7 @@ class PackWriter {
   struct Start {
     // The last pack, if it can be continued. Everything before is durable.
     std::unique_ptr<File> file;
-    Position position;                    // `pack` and `uuid` are zero without a file
+    Position position;
     std::map<Digest, Location> decoders;  // in that pack
     bool in_barrier = false;  // whether a barrier, or the index, knows that it is durable
     // Else: what the header of the next pack says of the one before.
@@ -78,6 +84,7 @@ class PackWriter {
 
   struct Appended {
     Location record;
+    uint64_t sequence = 0;           // the record's number
     std::vector<Location> decoders;  // in the same pack, in the order given
   };
 
@@ -91,6 +98,7 @@ class PackWriter {
   struct Synced {
     Position position;               // everything before it is durable
     std::vector<RecordRef> records;  // those before it that no Synced had yet, in their order
+    std::vector<PackRef> packs;      // those begun that no Synced had yet
   };
 
   // Makes durable what was appended before the call. After an error, IsIntact tells what is lost,
@@ -131,6 +139,7 @@ class PackWriter {
   absl::Time durable_since_ = absl::InfinitePast();
   std::map<Digest, Location> decoders_;     // in this pack
   std::vector<RecordRef> unreported_;       // not in any Synced yet
+  std::vector<PackRef> begun_;              // nor these
   std::map<uint32_t, uint64_t> abandoned_;  // by pack: from where on
   Uuid previous_uuid_;
   uint64_t previous_end_;

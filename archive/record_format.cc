@@ -149,7 +149,7 @@ std::string EncodeRecordHeader(const RecordHeader& header) {
   return out;
 }
 
-absl::StatusOr<RecordHeader> DecodeRecordHeader(std::string_view bytes, const Uuid& uuid,
+absl::StatusOr<RecordHeader> DecodeRecordHeader(std::string_view bytes, std::optional<Uuid> uuid,
                                                 uint64_t offset) {
   Fields fields(bytes);
   if (fields.Bytes(kRecordMagic.size()) != kRecordMagic) {
@@ -167,7 +167,7 @@ absl::StatusOr<RecordHeader> DecodeRecordHeader(std::string_view bytes, const Uu
   header.offset = fields.Take<uint64_t>();
   header.uuid = fields.TakeUuid();
   auto payload = Digest::FromBytes(static_cast<HashAlgorithm>(algorithm), fields.Bytes(32));
-  if (header.uuid != uuid) return absl::DataLossError("the record is another pack's");
+  if (uuid && header.uuid != *uuid) return absl::DataLossError("the record is another pack's");
   if (header.offset != offset) {
     return absl::DataLossError(absl::StrCat("the record says it lies at ", header.offset));
   }

@@ -24,6 +24,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -67,6 +68,11 @@ inline bool IsCommitted(RecordType type) {
 // Whether a reader that doesn't know the type may not pass over it.
 inline bool IsCritical(RecordType type) {
   return type != RecordType::kBarrier && type != RecordType::kEvent;
+}
+
+// Whether a record of this type may give out a version, as far as this program knows.
+inline bool MayGiveVersion(RecordType type) {
+  return type == RecordType::kManifest || type == RecordType::kUpdate || !IsKnown(type);
 }
 
 // "blob", "manifest", ... or "type 9".
@@ -117,8 +123,9 @@ absl::StatusOr<PackHeader> DecodePackHeader(std::string_view bytes);
 
 std::string EncodeRecordHeader(const RecordHeader& header);
 // REQUIRES: `bytes` has kRecordHeaderSize. DATA_LOSS, saying what is wrong, unless it is a genuine
-// header of the pack with that UUID and at that offset. The type may be one that isn't known.
-absl::StatusOr<RecordHeader> DecodeRecordHeader(std::string_view bytes, const Uuid& uuid,
+// header of the pack with that UUID (none: of whatever pack) and at that offset. The type may be
+// one that isn't known.
+absl::StatusOr<RecordHeader> DecodeRecordHeader(std::string_view bytes, std::optional<Uuid> uuid,
                                                 uint64_t offset);
 
 // A pack's running hash: SHA-256 of the hash before (first: the pack's header hashed) and the

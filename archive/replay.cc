@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,11 @@ namespace {
 // Changes collected before they go into the index.
 constexpr size_t kBatch = 4096;
 
+constexpr Uuid kUnknown{};
+
+// No more records than this fit into so many bytes.
+uint64_t MostRecords(uint64_t bytes) { return (bytes + kRecordHeaderSize - 1) / kRecordHeaderSize; }
+
 class Replayer {
  public:
   Replayer(Env& env, PackFiles& packs, Index& index)
@@ -27,13 +33,21 @@ class Replayer {
   absl::StatusOr<PackWriter::Start> Run();
 
  private:
+  absl::Status CheckIndex(const std::vector<uint32_t>& numbers);
+  void Miss(uint32_t number);
   absl::Status ReplayPack(uint32_t number, uint32_t next);
-  absl::StatusOr<uint64_t> EndBySuccessor(const PackHeader& header, uint32_t next);
-  absl::StatusOr<uint64_t> DurableBound(const OpenPack& pack, uint64_t end);
-  absl::StatusOr<Position> StartOf(const OpenPack& pack) const;
-  absl::Status ReplayRecords(const OpenPack& pack, uint64_t end, uint64_t bound);
-  absl::Status ApplyRecord(const OpenPack& pack, const Scanned& record);
+  absl::StatusOr<PackHeader> HeaderBehind(uint32_t number, uint32_t next);
+  absl::Status BeginPack(const OpenPack& pack, const Uuid& uuid);
+  absl::Status ReplayRecords(const File& file, uint64_t end, bool sealed);
+  absl::StatusOr<uint64_t> DurableBound(const File& file, uint64_t from, uint64_t end) const;
+  absl::Status ApplyRecord(const Scanned& record);
+  void PassHeader(uint64_t sequence);
+  void PassDamage(uint64_t bytes);
+  void Lose(uint64_t records);
+  absl::Status SyncPack(uint32_t number);
+  absl::StatusOr<PackWriter::Start> Finish(uint32_t next_pack);
   absl::Status CollectDecoders();
+  std::string Path(uint32_t number) const;
 
   Env& env_;
   PackFiles& packs_;
@@ -43,6 +57,11 @@ class Replayer {
   bool clean_ = false;      // whether writing can go on there
   uint64_t abandoned_ = 0;  // bytes behind it that don't count
   bool news_ = false;       // whether there were records that the index hadn't
+
+  // What was lost is told by the sequence numbers on both sides of it.
+  bool damaged_ = false;        // whether there is damage between the last genuine header and here
+  uint64_t damaged_bytes_ = 0;  // in which no more can have been than fits
+  uint64_t lost_ = 0;           // records that may have given out versions, of all before here
   std::map<Digest, Location> decoders_;
 };
 
@@ -50,165 +69,188 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
   absl::StatusOr<Position> watermark = index_.Watermark();
   if (!watermark.ok()) return watermark.status();
   position_ = *watermark;
+  absl::StatusOr<uint64_t> lost = index_.LostSince(0);
+  if (!lost.ok()) return lost.status();
+  lost_ = *lost;
   absl::StatusOr<std::vector<uint32_t>> numbers = packs_.List();
   if (!numbers.ok()) return numbers.status();
+  if (absl::Status checked = CheckIndex(*numbers); !checked.ok()) return checked;
 
   uint32_t expected = 1;
   for (size_t i = 0; i < numbers->size(); ++i) {
     const uint32_t number = (*numbers)[i];
-    for (; expected < number; ++expected) {
-      Log(LogLevel::kError, absl::StrCat("pack ", PackName(expected), " is missing"));
-    }
+    while (expected < number) Miss(expected++);
     ++expected;
     if (number < position_.pack) continue;
     const uint32_t next = i + 1 < numbers->size() ? (*numbers)[i + 1] : 0;
     if (absl::Status status = ReplayPack(number, next); !status.ok()) return status;
   }
-  if (position_.pack >= expected) {
-    Log(LogLevel::kError, absl::StrCat("pack ", PackName(position_.pack), " is missing"));
-    clean_ = false;
-  }
-  // No number that was lost with a tail is used again.
-  position_.next_sequence += (abandoned_ + kRecordHeaderSize - 1) / kRecordHeaderSize;
-  state_.SetWatermark(position_);
-  if (absl::Status written = state_.Write(); !written.ok()) return written;
-
-  PackWriter::Start start;
-  start.next_pack = std::max(expected, position_.pack + 1);
-  start.position = position_;
-  if (clean_) {
-    auto file =
-        env_.OpenForWriting(absl::StrCat(packs_.directory(), "/", PackName(position_.pack)));
-    if (!file.ok()) return file.status();
-    start.file = *std::move(file);
-    start.in_barrier = !news_;
-    if (absl::Status collected = CollectDecoders(); !collected.ok()) return collected;
-    start.decoders = std::move(decoders_);
-  } else {
-    start.previous_uuid = position_.uuid;
-    start.previous_end = position_.offset;
-  }
-  return start;
+  while (expected <= position_.pack) Miss(expected++);
+  return Finish(expected);
 }
 
-absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
-  clean_ = false;
-  absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(number);
-  if (absl::IsFailedPrecondition(pack.status())) return pack.status();
-  if (!pack.ok()) {
-    Log(LogLevel::kError,
-        absl::StrCat("pack ", PackName(number), " is left out: ", pack.status().message()));
-    return absl::OkStatus();
-  }
-  if (number == position_.pack && (*pack)->header.uuid != position_.uuid) {
-    return absl::AbortedError(
-        absl::StrCat("the index is of another pack ", PackName(number), " than this one"));
-  }
-  absl::StatusOr<uint64_t> size = (*pack)->file->Size();
-  if (!size.ok()) return size.status();
-  absl::StatusOr<uint64_t> end = EndBySuccessor((*pack)->header, next);
-  if (!end.ok()) return end.status();
-  const bool sealed = next != 0;
-  if (number != position_.pack) {
-    absl::StatusOr<Position> start = StartOf(**pack);
-    if (!start.ok()) return start.status();
-    position_ = *start;
-  }
-  if (*size < std::min(*end, position_.offset)) {
-    Log(LogLevel::kError, absl::StrCat("pack ", PackName(number), " has ", *size,
-                                       " bytes, it had more: objects are hurt"));
-  }
-  *end = std::min(*end, *size);
-  if (*end <= position_.offset) {
-    clean_ = !sealed && *end == position_.offset;
-  } else {
-    // What is about to show has to last, whoever wrote it.
-    if (!sealed) {
-      auto writable = env_.OpenForWriting(absl::StrCat(packs_.directory(), "/", PackName(number)));
-      if (!writable.ok()) return writable.status();
-      if (absl::Status synced = (*writable)->Sync(); !synced.ok()) return synced;
+// Whether the index is of these packs and no others: a foreign one isn't, nor one that was made
+// while a pack was missing that has come back.
+absl::Status Replayer::CheckIndex(const std::vector<uint32_t>& numbers) {
+  for (uint32_t number : numbers) {
+    if (number > position_.pack) break;
+    absl::StatusOr<std::optional<Uuid>> known = index_.PackUuid(number);
+    if (!known.ok()) return known.status();
+    absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(number);
+    if (!pack.ok()) return pack.status();
+    const Uuid& uuid = (*pack)->header.uuid;
+    if (!*known || (uuid != kUnknown && uuid != **known)) {
+      return absl::AbortedError(absl::StrCat("the index is not of this pack ", PackName(number)));
     }
-    absl::StatusOr<uint64_t> bound = sealed ? *end : DurableBound(**pack, *end);
-    if (!bound.ok()) return bound.status();
-    if (absl::Status status = ReplayRecords(**pack, *end, *bound); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-// Where the next pack says that this one ends; no bound if it doesn't say.
-absl::StatusOr<uint64_t> Replayer::EndBySuccessor(const PackHeader& header, uint32_t next) {
-  if (next == 0) return UINT64_MAX;
-  absl::StatusOr<std::shared_ptr<const OpenPack>> successor = packs_.Open(next);
-  if (absl::IsFailedPrecondition(successor.status())) return successor.status();
-  if (!successor.ok() || (*successor)->header.previous_uuid != header.uuid) return UINT64_MAX;
-  return (*successor)->header.previous_end;
+void Replayer::Miss(uint32_t number) {
+  Log(LogLevel::kError, absl::StrCat("pack ", PackName(number), " is missing"));
+  if (number >= position_.pack) damaged_ = true;
 }
 
-// Up to where the last pack is known to have been durable.
-absl::StatusOr<uint64_t> Replayer::DurableBound(const OpenPack& pack, uint64_t end) {
-  uint64_t bound = position_.offset;
-  PackScanner scanner(pack, position_.offset, end, position_.chain,
-                      PackScanner::Payloads::kBarriersOnly);
-  for (;;) {
-    absl::StatusOr<Scanned> next = scanner.Next();
-    if (!next.ok()) return next.status();
-    if (next->kind == Scanned::Kind::kEnd) return bound;
-    if (next->kind != Scanned::Kind::kRecord || next->header.type != RecordType::kBarrier) continue;
-    absl::StatusOr<Barrier> barrier = DecodeBarrier(next->payload);
-    if (barrier.ok() && barrier->durable <= next->offset) bound = std::max(bound, barrier->durable);
+absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
+  const std::string name = PackName(number);
+  clean_ = false;
+  absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(number);
+  if (!pack.ok()) return pack.status();
+  absl::StatusOr<uint64_t> size = (*pack)->file->Size();
+  if (!size.ok()) return size.status();
+  absl::StatusOr<PackHeader> behind = HeaderBehind(number, next);
+  if (!behind.ok()) return behind.status();
+  // What was in a missing pack before this one.
+  if (damaged_) PassDamage((*pack)->header.previous_end);
+
+  Uuid uuid = (*pack)->header.uuid;
+  if (uuid == kUnknown) uuid = number == position_.pack ? position_.uuid : behind->previous_uuid;
+  if (!(*pack)->damage.ok()) {
+    Log(LogLevel::kError, absl::StrCat("pack ", name, ": ", (*pack)->damage.message(),
+                                       uuid == kUnknown ? "; its records can't be told from what "
+                                                          "looks like records: it is left out"
+                                                        : "; its records count all the same"));
   }
+  if (number != position_.pack) {
+    if (absl::Status begun = BeginPack(**pack, uuid); !begun.ok()) return begun;
+  }
+  if (uuid == kUnknown) {
+    if (*size > position_.offset) PassDamage(*size - position_.offset);
+    position_.offset = std::max(position_.offset, *size);
+    return absl::OkStatus();
+  }
+
+  const bool end_known = behind->previous_uuid == uuid;
+  const uint64_t end = end_known ? behind->previous_end : std::max(*size, position_.offset);
+  if (*size < end) {
+    Log(LogLevel::kError,
+        absl::StrCat("pack ", name, " has ", *size, " bytes, it had ", end, ": objects are hurt"));
+  }
+  clean_ = next == 0 && (*pack)->damage.ok() && *size >= end;
+  if (const uint64_t there = std::min(*size, end); position_.offset < there) {
+    // What is about to show has to last, whoever wrote it.
+    if (next == 0) {
+      if (absl::Status synced = SyncPack(number); !synced.ok()) return synced;
+    }
+    absl::Status replayed = ReplayRecords(*(*pack)->file, there, next != 0);
+    if (!replayed.ok()) return replayed;
+  }
+  if (next != 0 && position_.offset < end) PassDamage(end - position_.offset);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Position> Replayer::StartOf(const OpenPack& pack) const {
-  std::string header(kPackHeaderSize, '\0');
-  if (absl::Status read = pack.file->Read(0, header); !read.ok()) return read;
-  return Position{.pack = pack.header.number,
-                  .uuid = pack.header.uuid,
-                  .offset = kPackHeaderSize,
-                  .chain = StartChain(header),
-                  .next_sequence = position_.next_sequence};
+// What the header of the next pack there is says of this one: UUID and end, if it is good and of
+// the pack that followed this one.
+absl::StatusOr<PackHeader> Replayer::HeaderBehind(uint32_t number, uint32_t next) {
+  if (next != number + 1) return PackHeader{};
+  absl::StatusOr<std::shared_ptr<const OpenPack>> successor = packs_.Open(next);
+  if (!successor.ok()) return successor.status();
+  return (*successor)->header;
 }
 
-absl::Status Replayer::ReplayRecords(const OpenPack& pack, uint64_t end, uint64_t bound) {
-  const std::string name = PackName(pack.header.number);
-  PackScanner scanner(pack, position_.offset, end, position_.chain, PackScanner::Payloads::kAll);
-  clean_ = true;
+// Goes to the first record of a pack.
+absl::Status Replayer::BeginPack(const OpenPack& pack, const Uuid& uuid) {
+  position_.pack = pack.header.number;
+  position_.uuid = uuid;
+  position_.offset = kPackHeaderSize;
+  position_.chain = Digest();
+  if (pack.damage.ok()) {
+    std::string header(kPackHeaderSize, '\0');
+    if (absl::Status read = pack.file->Read(0, header); !read.ok()) return read;
+    position_.chain = StartChain(header);
+  }
+  state_.SetPack({position_.pack, uuid});
+  return absl::OkStatus();
+}
+
+absl::Status Replayer::ReplayRecords(const File& file, uint64_t end, bool sealed) {
+  const std::string name = PackName(position_.pack);
+  PackScanner scanner(file, position_.uuid, position_.offset, end, position_.chain);
+  // Up to where damage can't be a tail. What was sealed was synced; of the last pack, barriers
+  // behind the damage tell.
+  std::optional<uint64_t> bound;
+  if (sealed) bound = end;
   for (;;) {
     absl::StatusOr<Scanned> next = scanner.Next();
     if (!next.ok()) return next.status();
-    if (next->kind == Scanned::Kind::kEnd) break;
-    if (next->kind == Scanned::Kind::kDamage && next->offset >= bound) {
+    if (next->kind == Scanned::Kind::kEnd) return absl::OkStatus();
+    const bool damage = next->kind == Scanned::Kind::kDamage;
+    if (damage && !bound) {
+      absl::StatusOr<uint64_t> found = DurableBound(file, next->end, end);
+      if (!found.ok()) return found.status();
+      bound = *found;
+    }
+    if (damage) clean_ = false;
+    if (damage && next->offset >= *bound) {
       abandoned_ = end - next->offset;
       Log(LogLevel::kWarning,
           absl::StrCat("pack ", name, " ends at offset ", next->offset, ", the ", abandoned_,
                        " bytes after that are abandoned (an unfinished write; if it is damage, it "
                        "may have been acknowledged): ",
                        next->damage));
-      clean_ = false;
-      break;
+      return absl::OkStatus();
     }
-    if (next->kind == Scanned::Kind::kDamage) {
+    if (!next->damage.empty()) {
       Log(LogLevel::kError, absl::StrCat("pack ", name, " is damaged from offset ", next->offset,
                                          " to ", next->end, ": ", next->damage));
-      clean_ = next->end < end;
-    } else {
-      if (absl::Status status = ApplyRecord(pack, *next); !status.ok()) return status;
-      position_.next_sequence = std::max(position_.next_sequence, next->header.sequence + 1);
+    }
+    if (next->header) PassHeader(next->header->sequence);
+    if (damage) {
+      if (next->header && MayGiveVersion(next->header->type)) Lose(1);
+      PassDamage(next->end - next->offset);
+    } else if (absl::Status status = ApplyRecord(*next); !status.ok()) {
+      return status;
     }
     position_.offset = next->end;
     position_.chain = scanner.chain();
-    if (state_.size() >= kBatch) {
+    // A gap has to be seen as a whole.
+    if (state_.size() >= kBatch && !damaged_) {
       state_.SetWatermark(position_);
       if (absl::Status written = state_.Write(); !written.ok()) return written;
     }
   }
-  return absl::OkStatus();
 }
 
-absl::Status Replayer::ApplyRecord(const OpenPack& pack, const Scanned& record) {
-  const RecordHeader& header = record.header;
-  const Location location{
-      .pack = pack.header.number, .offset = record.offset, .length = header.length};
+// Up to where the last pack is known to have been durable, by the barriers from `from` on.
+absl::StatusOr<uint64_t> Replayer::DurableBound(const File& file, uint64_t from,
+                                                uint64_t end) const {
+  uint64_t bound = 0;
+  PackScanner scanner(file, position_.uuid, from, end, Digest());
+  for (;;) {
+    absl::StatusOr<Scanned> next = scanner.Next();
+    if (!next.ok()) return next.status();
+    if (next->kind == Scanned::Kind::kEnd) return bound;
+    if (next->kind != Scanned::Kind::kRecord || next->header->type != RecordType::kBarrier) {
+      continue;
+    }
+    absl::StatusOr<Barrier> barrier = DecodeBarrier(next->payload);
+    if (barrier.ok()) bound = std::max(bound, barrier->durable);
+  }
+}
+
+absl::Status Replayer::ApplyRecord(const Scanned& record) {
+  const RecordHeader& header = *record.header;
+  const Location location{.pack = position_.pack, .offset = record.offset, .length = header.length};
   if (!IsKnown(header.type)) {
     if (!header.critical) return absl::OkStatus();
     return absl::FailedPreconditionError(
@@ -216,7 +258,8 @@ absl::Status Replayer::ApplyRecord(const OpenPack& pack, const Scanned& record) 
                      ", which this program does not know and may not pass over"));
   }
   if (header.type != RecordType::kBarrier) news_ = true;
-  absl::Status applied = Apply({header.type, header.payload, location}, record.payload, state_);
+  absl::Status applied =
+      Apply({header.type, header.payload, location, header.sequence}, record.payload, state_);
   if (absl::IsFailedPrecondition(applied)) {
     return absl::FailedPreconditionError(
         absl::StrCat(Name(header.type), " at ", Describe(location), ": ", applied.message()));
@@ -224,22 +267,87 @@ absl::Status Replayer::ApplyRecord(const OpenPack& pack, const Scanned& record) 
   if (absl::IsDataLoss(applied)) {
     Log(LogLevel::kError, absl::StrCat(Name(header.type), " at ", Describe(location),
                                        " is left out: ", applied.message()));
+    if (MayGiveVersion(header.type)) Lose(1);
     return absl::OkStatus();
   }
   return applied;
 }
 
-// The decoders that the pack to be continued has already. To miss one costs a second copy only.
+// Notes a genuine header: it ends damage, and tells how much was in it.
+void Replayer::PassHeader(uint64_t sequence) {
+  if (damaged_ && sequence > position_.next_sequence) {
+    const uint64_t gap = sequence - position_.next_sequence;
+    position_.next_sequence = sequence;
+    Lose(gap);
+  }
+  damaged_ = false;
+  damaged_bytes_ = 0;
+  position_.next_sequence = std::max(position_.next_sequence, sequence + 1);
+}
+
+void Replayer::PassDamage(uint64_t bytes) {
+  damaged_ = true;
+  damaged_bytes_ += bytes;
+}
+
+// Notes that so many records were lost right before the next sequence number.
+void Replayer::Lose(uint64_t records) {
+  lost_ += records;
+  state_.SetLost(position_.next_sequence, lost_);
+}
+
+absl::Status Replayer::SyncPack(uint32_t number) {
+  absl::StatusOr<std::unique_ptr<File>> file = env_.OpenForWriting(Path(number));
+  return file.ok() ? (*file)->Sync() : file.status();
+}
+
+// Writes the index, and tells where to go on writing.
+absl::StatusOr<PackWriter::Start> Replayer::Finish(uint32_t next_pack) {
+  // No sequence number that was lost is used again, be it with damage that nothing follows or with
+  // a tail; but nothing in a tail was a version.
+  if (const uint64_t records = MostRecords(damaged_bytes_); damaged_ && records > 0) {
+    position_.next_sequence += records;
+    Lose(records);
+  }
+  position_.next_sequence += MostRecords(abandoned_);
+  state_.SetWatermark(position_);
+  if (absl::Status written = state_.Write(); !written.ok()) return written;
+
+  PackWriter::Start start;
+  start.next_pack = next_pack;
+  start.position = position_;
+  if (!clean_) {
+    start.previous_uuid = position_.uuid;
+    start.previous_end = position_.offset;
+    return start;
+  }
+  absl::StatusOr<std::unique_ptr<File>> file = env_.OpenForWriting(Path(position_.pack));
+  if (!file.ok()) return file.status();
+  start.file = *std::move(file);
+  start.in_barrier = !news_;
+  if (absl::Status collected = CollectDecoders(); !collected.ok()) return collected;
+  start.decoders = std::move(decoders_);
+  return start;
+}
+
+// The decoders that the pack to be continued has already. To miss one costs a second copy only; one
+// that is damaged is not to be relied on.
 absl::Status Replayer::CollectDecoders() {
   for (const decoders::Builtin& builtin : decoders::Builtins()) {
     const Digest digest = Digest::Of(builtin.elf);
     absl::StatusOr<std::vector<Location>> copies = index_.Copies(digest);
     if (!copies.ok()) return copies.status();
     for (const Location& copy : *copies) {
-      if (copy.pack == position_.pack) decoders_[digest] = copy;
+      if (copy.pack == position_.pack && packs_.Read(copy, RecordType::kDecoder, digest).ok()) {
+        decoders_[digest] = copy;
+      }
     }
   }
   return absl::OkStatus();
+}
+
+std::string Replayer::Path(uint32_t number) const {
+  return absl::StrCat(packs_.directory(), "/", PackName(number));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Brings the index up to date with the packs when an archive is opened, and finds where to go on
 // writing.
 //
+// What damage and missing packs cost is told by the sequence numbers on both sides, and kept in the
+// index for the numbering of versions (FORMAT.md, "Numbers that are lost").
+//
 // A pack counts up to its end: where the header of the next pack says that it ends; for the last
 // one, up to the first damage that isn't known to lie in what was durable once (by a barrier or the
 // index's watermark). Such damage is the tail that a crash leaves: nothing from there on was
@@ -23,7 +26,7 @@ namespace vxa {
 
 // Replays everything behind the index's watermark. FAILED_PRECONDITION if the packs are of a format
 // that only a later program knows; ABORTED if the index is of other packs: then it is to be
-// destroyed.
+// destroyed. Of other packs it is too if one has come back that it didn't have.
 absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index);
 
 }  // namespace vxa
