@@ -6,7 +6,7 @@ import struct
 import grpc
 
 import harness
-from harness import Client, Server, TestCase, decoding, digest, guest, noise, put_messages, text
+from harness import Client, Server, TestCase, decoding, digest, find, flip, guest, noise, put_messages, text
 from vxa.v1 import vxa_pb2
 
 Code = grpc.StatusCode
@@ -120,7 +120,7 @@ class Registering(Api):
     def test_a_trap_in_the_trial_run_rejects_a_decoder(self):
         ud2 = b"\x0f\x0b"
         message = self.assert_fails(*REJECTED, self.client.register, Elf(guest("cat")).with_code_at_entry(ud2))
-        self.assertIn("invalid instruction", message)
+        self.assertIn("invalid opcode", message)
 
     def test_a_trial_run_on_a_sample_has_to_succeed(self):
         failures = {
@@ -190,6 +190,20 @@ class Registering(Api):
         for call in self.client.decoders, lambda **fields: self.client.register(guest("cat"), **fields):
             self.assert_fails(Code.NOT_FOUND, "NAMESPACE_NOT_FOUND", call, namespace="nowhere")
         self.assert_fails(Code.NOT_FOUND, "NAMESPACE_NOT_FOUND", self.client.decoder, digest(b""), namespace="nowhere")
+
+
+class LostRegistrations(TestCase):
+    def test_a_decoder_whose_registration_is_lost_is_not_taken_for_an_approved_one(self):
+        with Server() as server:
+            with Client(server) as client:
+                decoder = client.register(guest("cat"), name="registered in vain").id
+            [pack] = server.packs()
+            flip(pack, find(pack, b"registered in vain"))
+            server.lose_index()
+            with Client(server) as client:
+                self.assertFalse(client.decoder(decoder).decoder.approved)
+                [zlib] = [entry for entry in client.decoders().decoders if entry.name == "zlib"]
+                self.assertTrue(zlib.approved)
 
 
 class ListingDecoders(TestCase):
@@ -361,7 +375,7 @@ class FailingProofs(Api):
         packed = gzip.compress(plain)
         return [
             ("exit status 3", plain, decoding(self.fault, plain, "exit", "3")),
-            ("trap: invalid instruction", plain, decoding(self.fault, plain, "ud2")),
+            ("trap: invalid opcode", plain, decoding(self.fault, plain, "ud2")),
             ("page fault reading 0x00000000", plain, decoding(self.fault, plain, "read", "0")),
             ("page fault writing", plain, decoding(self.fault, plain, "overflow-stack")),
             (digest(b"other").value.hex(), b"other", decoding(self.cat, plain)),

@@ -218,9 +218,9 @@ def put_messages(name, data, **fields):
 class Client:
     """The API's calls, with data gathered and errors raised. A context manager."""
 
-    def __init__(self, server):
+    def __init__(self, server, options=()):
         self.channel = grpc.insecure_channel(server.address, options=[
-            ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)])
+            ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), *options])
         self.stub = vxa_pb2_grpc.ArchiveStub(self.channel)
 
     def write(self, messages):

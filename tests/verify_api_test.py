@@ -108,7 +108,7 @@ class Verifying(TestCase):
         versions, _ = self.client.verify()
         status = versions["viewed.gz", 1].status
         self.assertEqual(harness.error_reason(status), "DATA_DAMAGED")
-        self.assertIn(zlib.value.hex(), status.message)
+        self.assertIn("decoder at pack", status.message)
         self.assertEqual(self.client.get("viewed.gz"), packed)
 
     def test_outcomes_are_recorded_with_who_asked_and_outlast_the_index(self):
@@ -141,7 +141,7 @@ class Verifying(TestCase):
     def put_bomb(self):
         """An object "a" that is verified at once, and then one whose view takes its time."""
         self.put("a")
-        self.client.put("b.gz", gzip.compress(bytes(300_000_000), 9))
+        self.client.put("b.gz", gzip.compress(bytes(100_000_000), 9))
 
     def test_a_client_that_goes_away_ends_it_and_what_was_done_is_recorded(self):
         self.put_bomb()
@@ -165,15 +165,17 @@ class Verifying(TestCase):
 
     def test_a_client_that_does_not_read_cannot_keep_the_server(self):
         missing = [f"{i:03}" + "x" * 1000 for i in range(1000)]  # 2 MB of answers
-        call = self.client.stub.VerifyObjects(vxa_pb2.VerifyObjectsRequest(namespace="default", names=missing))
-        next(call)
-        self.server.stop()
-        with self.assertRaises(grpc.RpcError):
-            list(call)
+        small_window = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16)]
+        with Server(options=["--grace", "0.2"]) as server, Client(server, options=small_window) as client:
+            call = client.stub.VerifyObjects(vxa_pb2.VerifyObjectsRequest(namespace="default", names=missing))
+            next(call)
+            self.assertEqual(server.stop(), 0)
+            with self.assertRaises(grpc.RpcError):
+                list(call)
 
     def test_it_counts_as_a_stream(self):
         with Server(options=["--max-streams", "1"]) as server, Client(server) as client:
-            client.put("b.gz", gzip.compress(bytes(300_000_000), 9))
+            client.put("b.gz", gzip.compress(bytes(100_000_000), 9))
             call = client.stub.VerifyObjects(vxa_pb2.VerifyObjectsRequest(namespace="default"))
             next(call)
             self.assert_fails(Code.UNAVAILABLE, "OVERLOADED", client.verify)
