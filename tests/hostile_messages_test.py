@@ -159,7 +159,7 @@ class HostileMessages(TestCase):
             with self.subTest(image=image[:116].hex()):
                 try:
                     decoder = self.client.stub.RegisterDecoder(
-                        vxa_pb2.RegisterDecoderRequest(namespace="default", image=bytes(image)), timeout=20)
+                        vxa_pb2.RegisterDecoderRequest(namespace="default", image=bytes(image)), timeout=3)
                     self.assertEqual(decoder.id, digest(bytes(image)))
                 except grpc.RpcError as error:
                     self.assertIn((error.code(), harness.rpc_reason(error)),
