@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -23,12 +24,14 @@ class Results : public VerifySink {
   absl::Status Verified(const VerifiedVersion& version) override {
     reasons[absl::StrCat(version.name, "@", version.version)] =
         version.status.ok() ? "ok" : ReasonName(version.status);
+    after();
     return reasons.size() == stop_after ? absl::CancelledError("enough") : absl::OkStatus();
   }
 
   std::map<std::string, std::string> reasons;
   int progress = 0;
   size_t stop_after = SIZE_MAX;
+  std::function<void()> after = [] {};  // each version
 };
 
 using Reasons = std::map<std::string, std::string>;
@@ -133,6 +136,24 @@ TEST_F(VerifierTest, ForgetsTheVerificationOfARemovedVersion) {
   ASSERT_TRUE(archive_->Delete({.name = "a", .version = 1}).ok());
   ASSERT_TRUE(Put(*archive_, "a", "one").ok());
   EXPECT_FALSE(LastOf("a"));
+}
+
+TEST_F(VerifierTest, PassesOverVersionsThatAreRemovedMeanwhile) {
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Put(*archive_, name, name).ok());
+  Results results;
+  results.after = [&] { archive_->Delete({.name = "b", .version = 1}).IgnoreError(); };
+  absl::StatusOr<VerifySummary> summary = archive_->Verify({}, results, {});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(results.reasons, (Reasons{{"a@1", "ok"}, {"c@1", "ok"}}));
+  EXPECT_EQ(summary->objects, 2u);
+}
+
+TEST_F(VerifierTest, StopsForACallerThatIsGoneEvenIfThereIsNothingToRead) {
+  ASSERT_TRUE(Put(*archive_, "a", "").ok());
+  Results results;
+  absl::Status status = archive_->Verify({}, results, {.cancelled = [] { return true; }}).status();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_TRUE(results.reasons.empty());
 }
 
 }  // namespace
