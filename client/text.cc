@@ -74,10 +74,25 @@ std::string Printable(std::string_view text) {
   return result;
 }
 
+std::string PrintableLines(std::string_view text, std::string_view indent) {
+  std::string lines;
+  for (;;) {
+    const size_t end = text.find('\n');
+    lines += Printable(text.substr(0, end));
+    if (end == std::string_view::npos) return lines;
+    lines.append("\n").append(indent);
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string Thousands(uint64_t number) {
   std::string digits = absl::StrCat(number);
   for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
+}
+
+std::string Count(uint64_t number, std::string_view one, std::string_view many) {
+  return Thousands(number).append(" ").append(number == 1 ? one : many);
 }
 
 std::string HumanSize(uint64_t bytes) {
