@@ -10,7 +10,7 @@ constexpr char kAbc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff6
 
 TEST(ParseDigest, TakesDigitsWithAndWithoutTheAlgorithmInEitherCase) {
   const v1::Digest abc = DigestOf("abc");
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(kAbc), std::string("sha256:") + kAbc,
         std::string("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD")}) {
     absl::StatusOr<v1::Digest> digest = ParseDigest(text);

@@ -80,8 +80,8 @@ TEST(DecoderListing, IsATableOfWhatTheOperatorAndOthersSay) {
   disabled.set_disabled(true);
   EXPECT_EQ(
       DecoderListing({built_in, Registered(), disabled}),
-      "  SIZE  NAME          ORIGIN      STATE     SINCE                 BY                   ID\n"
-      "34,652  zlib          built in    approved  -                     -                    " +
+      "  SIZE  NAME        ORIGIN      STATE     SINCE                 BY                   ID\n"
+      "34,652  zlib        built in    approved  -                     -                    " +
           DigestText(DigestOf("zlib")) +
           "\n"
           " 1,234  xor\\x1b[2J  registered  -         1970-01-01T00:00:00Z  ipv4:127.0.0.1:4711  " +
