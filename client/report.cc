@@ -39,11 +39,13 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
 }
 
 std::string CostText(const v1::DecodeCost& cost) {
+  // What was kept at the put has no time: that was the machine's, not the decoder's.
+  const bool timed = cost.time().seconds() != 0 || cost.time().nanos() != 0;
   return absl::StrCat(DecoderText(cost.decoder_name(), cost.decoder()), ": ",
                       Thousands(cost.encoded_bytes()), " → ", Thousands(cost.decoded_bytes()),
                       " bytes, ", Count(cost.decodes(), "run", "runs"), ", ",
                       Thousands(cost.instructions()), " instructions, ",
-                      HumanSize(cost.peak_memory()), ", ", Seconds(cost.time()));
+                      HumanSize(cost.peak_memory()), timed ? ", " + Seconds(cost.time()) : "");
 }
 
 const char* StatusText(v1::View::Status status) {

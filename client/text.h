@@ -11,11 +11,14 @@ namespace vxa::client {
 
 bool IsUtf8(std::string_view text);
 
+// Whether it is a number as it is printed: decimal digits without needless zeros, below 2^64.
+bool IsNumber(std::string_view text);
+
 // `text`, safe for a terminal: bytes that aren't UTF-8, control characters and those that change
 // the direction of text are shown as "\xNN", a backslash as it is.
 std::string Printable(std::string_view text);
 
-// `text` of several lines, safe for a terminal and with its lines kept. `indent` goes before each
+// `text` of several lines, safe for a terminal and with its lines and tabs kept. `indent` goes before each
 // but the first, so that none looks like a message of its own.
 std::string PrintableLines(std::string_view text, std::string_view indent);
 

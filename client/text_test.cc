@@ -34,7 +34,7 @@ TEST(PrintableLines, KeepsLinesAndIndentsAllButTheFirst) {
 }
 
 TEST(PrintableLines, MakesEveryLineSafe) {
-  EXPECT_EQ(PrintableLines("a\r\x1b[1m\nb\xff\tc", ""), "a\\x0d\\x1b[1m\nb\\xff\\x09c");
+  EXPECT_EQ(PrintableLines("a\r\x1b[1m\nb\xff\tc", ""), "a\\x0d\\x1b[1m\nb\\xff\tc");
 }
 
 TEST(IsUtf8, KnowsGoodFromBad) {
@@ -42,6 +42,16 @@ TEST(IsUtf8, KnowsGoodFromBad) {
   EXPECT_TRUE(IsUtf8("aü日𝄞"));
   EXPECT_FALSE(IsUtf8("a\xfc"));
   EXPECT_FALSE(IsUtf8("\xe6\x97"));
+}
+
+TEST(IsNumber, TakesDecimalDigitsAlone) {
+  for (const char* text : {"0", "7", "10", "18446744073709551615"}) {
+    EXPECT_TRUE(IsNumber(text)) << text;
+  }
+  for (const char* text :
+       {"", "-1", "+1", " 1", "1 ", "1.0", "0x10", "010", "x", "18446744073709551616"}) {
+    EXPECT_FALSE(IsNumber(text)) << text;
+  }
 }
 
 TEST(Thousands, GroupsDigits) {

@@ -52,6 +52,9 @@ struct CommandLine {
 
 std::string CheckUtf8(const std::string& text) { return IsUtf8(text) ? "" : "not UTF-8"; }
 
+// CLI11 would take "-1" and "010" for 2^64 - 1 and 8.
+std::string CheckNumber(const std::string& text) { return IsNumber(text) ? "" : "not a number"; }
+
 std::string CheckDigest(const std::string& text) {
   return std::string(ParseDigest(text).status().message());
 }
@@ -94,6 +97,7 @@ void AddDecoding(CLI::App* put, CommandLine* line) {
       ->needs(decoder);
   put->add_option("--size", line->put.size, "the original's size in bytes, if it is known")
       ->type_name("N")
+      ->check(CheckNumber, "")
       ->needs(decoder);
 }
 
@@ -130,7 +134,8 @@ void AddPut(CLI::App* app, CommandLine* line) {
   put->add_flag("--if-absent", line->put.if_absent, "only if the name doesn't exist yet");
   put->add_option("--if-version", line->put.if_version,
                   "only if that is the latest version; 0: if the name doesn't exist")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CheckNumber, "");
   put->add_option("--request-id", line->put.request_id,
                   "stored once, however often it is put with the same one")
       ->type_name("ID")
@@ -143,7 +148,8 @@ CLI::App* AddRead(CLI::App* app, CommandLine* line, const char* command, const c
   CLI::App* read = app->add_subcommand(command, about);
   read->add_option("NAME", line->get.name, "the object's name")->required();
   read->add_option("--version", line->get.version, "that version and not the latest")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CheckNumber, "");
   read->add_flag("--verbose", line->get.verbose,
                  "say on stderr which bytes came through which decoder, and what that took");
   read->callback([line] { line->status = Get(line->global, line->get); });
@@ -182,7 +188,9 @@ void AddByName(CLI::App* app, CommandLine* line, const char* command, const char
                const char* version, int (*run)(const GlobalOptions&, const NameOptions&)) {
   CLI::App* by_name = app->add_subcommand(command, about);
   by_name->add_option("NAME", line->name.name, "the object's name")->required();
-  by_name->add_option("--version", line->name.version, version)->type_name("N");
+  by_name->add_option("--version", line->name.version, version)
+      ->type_name("N")
+      ->check(CheckNumber, "");
   by_name->callback([line, run] { line->status = run(line->global, line->name); });
 }
 
