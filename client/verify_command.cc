@@ -20,22 +20,27 @@ class Verification {
   Verification(const GlobalOptions& global, const VerifyOptions& options)
       : global_(global), options_(options) {}
 
+  // Every message but the summary.
   absl::Status Take(v1::VerifyObjectsResponse message) {
     if (message.has_progress()) {
       Show(message.progress().name(), message.progress().bytes());
       return absl::OkStatus();
     }
     if (!message.has_object()) return absl::OkStatus();  // of a later server
-    const auto code =
-        static_cast<absl::StatusCode>(message.mutable_object()->mutable_status()->code());
-    const bool missing = code == absl::StatusCode::kNotFound;
-    missing_ += missing;
-    damaged_ += !missing && code != absl::StatusCode::kOk;
+    switch (static_cast<absl::StatusCode>(message.mutable_object()->mutable_status()->code())) {
+      case absl::StatusCode::kOk:
+        break;
+      case absl::StatusCode::kNotFound:
+        ++missing_;
+        break;
+      default:
+        ++damaged_;
+    }
     ++objects_;
     bytes_ += message.object().size();
     Show(message.object().name(), 0);
-    if (code == absl::StatusCode::kOk && !options_.verbose && !global_.json)
-      return absl::OkStatus();
+    const bool sound = message.object().status().code() == 0;
+    if (sound && !options_.verbose && !global_.json) return absl::OkStatus();
     progress_.Wipe();
     return WriteStdout(global_.json ? ToJson(message) + "\n" : VerifiedLine(message.object()));
   }
@@ -72,7 +77,8 @@ class Verification {
   const GlobalOptions& global_;
   const VerifyOptions& options_;
   Progress progress_{""};
-  uint64_t objects_ = 0, damaged_ = 0, missing_ = 0, bytes_ = 0;
+  uint64_t objects_ = 0, damaged_ = 0, missing_ = 0;
+  uint64_t bytes_ = 0;  // of the objects so far
   v1::VerifySummary summary_;
 };
 

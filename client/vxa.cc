@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -276,6 +277,23 @@ void OccupyStandardDescriptors() {
   }
 }
 
+// The command line as CLI11 takes it, the last argument first. For the empty value of "--option="
+// it would take the argument that follows.
+std::vector<std::string> ArgumentsOf(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto options_end = std::ranges::find(arguments, "--");
+  std::vector<std::string> taken;
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    const bool valueless = argument < options_end && argument->starts_with("--") &&
+                           argument->find('=') == argument->size() - 1;
+    if (valueless) argument->pop_back();
+    taken.push_back(*argument);
+    if (valueless) taken.emplace_back();
+  }
+  std::ranges::reverse(taken);
+  return taken;
+}
+
 int Main(int argc, char** argv) {
   OccupyStandardDescriptors();
   if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(DropGrpcLog);
@@ -306,7 +324,7 @@ int Main(int argc, char** argv) {
   AddDecoders(&app, &line);
   line.global.server = kDefaultServer;
   try {
-    app.parse(argc, argv);
+    app.parse(ArgumentsOf(argc, argv));
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {

@@ -107,9 +107,9 @@ class PutAndGet(CommandLine):
     def test_what_is_said_of_an_object_is_kept(self):
         self.write("said", b"1")
         [result] = self.json("put", "said", "--media-type", "text/x-said", "--metadata", "b=2=3", "--metadata", "a=",
-                             "--if-version", "0", "--request-id", "only once")
+                             "--metadata=c=", "--if-version", "0", "--request-id", "only once")
         self.assertEqual(result["object"]["media_type"], "text/x-said")
-        self.assertEqual(result["object"]["metadata"], {"a": "", "b": "2=3"})
+        self.assertEqual(result["object"]["metadata"], {"a": "", "b": "2=3", "c": ""})
         self.assertTrue(self.json("put", "said", "--request-id", "only once")[0]["unchanged"])
         self.write("said", b"2")
         self.vxa("put", "said", "--if-version", "2", status=PRECONDITION)
