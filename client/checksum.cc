@@ -5,11 +5,17 @@
 
 #include <cstdlib>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace vxa::client {
 namespace {
+
+constexpr char kSha256Prefix[] = "sha256:";
+constexpr size_t kSha256Digits = 64;
 
 // SHA-256 in OpenSSL fails only without memory or in a build without SHA-256.
 void Check(int ok) {
@@ -43,6 +49,24 @@ v1::Digest Sha256::Finish() {
 
 void Sha256::Free::operator()(void* context) const {
   EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context));
+}
+
+v1::Digest DigestOf(std::string_view data) {
+  Sha256 hash;
+  hash.Update(data);
+  return hash.Finish();
+}
+
+absl::StatusOr<v1::Digest> ParseDigest(const std::string& text) {
+  absl::string_view digits = absl::StripPrefix(text, kSha256Prefix);
+  if (digits.size() != kSha256Digits || !absl::c_all_of(digits, absl::ascii_isxdigit)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a SHA-256 is ", kSha256Digits, " hexadecimal digits"));
+  }
+  v1::Digest digest;
+  digest.set_algorithm(v1::Digest::SHA256);
+  digest.set_value(absl::HexStringToBytes(digits));
+  return digest;
 }
 
 std::string DigestText(const v1::Digest& digest) {

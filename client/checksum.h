@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/statusor.h"
 #include "vxa/v1/vxa.pb.h"
 
 namespace vxa::client {
@@ -27,6 +28,12 @@ class Sha256 {
   };
   std::unique_ptr<void, Free> context_;
 };
+
+// SHA-256 of bytes that are at hand.
+v1::Digest DigestOf(std::string_view data);
+
+// From "sha256:" and 64 hexadecimal digits, or these alone. INVALID_ARGUMENT for anything else.
+absl::StatusOr<v1::Digest> ParseDigest(const std::string& text);
 
 // "sha256:<hex>"; "none" for an empty digest.
 std::string DigestText(const v1::Digest& digest);

@@ -3,11 +3,16 @@
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/checksum.h"
 #include "client/download.h"
 #include "client/status.h"
 #include "client/upload.h"
@@ -64,28 +69,89 @@ absl::StatusOr<GetResult> Client::Get(const v1::ReadObjectRequest& request, Writ
 }
 
 absl::StatusOr<v1::Object> Client::Stat(const v1::GetObjectRequest& request) {
-  grpc::ClientContext context;
-  Prepare(&context);
-  v1::Object object;
-  const grpc::Status call = stub_->GetObject(&context, request, &object);
-  if (!call.ok()) return Explain(call);
-  return object;
+  return Call(&v1::Archive::Stub::GetObject, request);
 }
 
 absl::StatusOr<v1::ListObjectsResponse> Client::List(const v1::ListObjectsRequest& request) {
-  grpc::ClientContext context;
-  Prepare(&context);
-  v1::ListObjectsResponse page;
-  const grpc::Status call = stub_->ListObjects(&context, request, &page);
-  if (!call.ok()) return Explain(call);
-  return page;
+  return Call(&v1::Archive::Stub::ListObjects, request);
 }
 
 absl::StatusOr<v1::DeleteObjectResponse> Client::Remove(const v1::DeleteObjectRequest& request) {
+  return Call(&v1::Archive::Stub::DeleteObject, request);
+}
+
+absl::StatusOr<v1::VerifySummary> Client::Verify(const v1::VerifyObjectsRequest& request,
+                                                 const VerifyCallback& take) {
   grpc::ClientContext context;
   Prepare(&context);
-  v1::DeleteObjectResponse response;
-  const grpc::Status call = stub_->DeleteObject(&context, request, &response);
+  std::unique_ptr<grpc::ClientReader<v1::VerifyObjectsResponse>> stream =
+      stub_->VerifyObjects(&context, request);
+  std::optional<v1::VerifySummary> summary;
+  v1::VerifyObjectsResponse message;
+  absl::Status status;
+  while (status.ok() && stream->Read(&message)) {
+    if (summary) {
+      status = absl::DataLossError("the server sent more after the verification's summary");
+    } else if (message.has_summary()) {
+      summary = message.summary();
+    } else {
+      status = take(message);
+    }
+  }
+  if (!status.ok()) context.TryCancel();
+  const grpc::Status call = stream->Finish();
+  if (!status.ok()) return status;
+  if (!call.ok()) return Explain(call);
+  if (!summary) return absl::DataLossError("the server ended the verification without a summary");
+  return *std::move(summary);
+}
+
+absl::StatusOr<v1::Decoder> Client::RegisterDecoder(const v1::RegisterDecoderRequest& request) {
+  absl::StatusOr<v1::Decoder> decoder = Call(&v1::Archive::Stub::RegisterDecoder, request);
+  if (!decoder.ok()) return decoder;
+  const v1::Digest id = DigestOf(request.image());
+  if (SameDigest(decoder->id(), id)) return decoder;
+  return absl::DataLossError(absl::StrCat("the decoder sent is ", DigestText(id),
+                                          ", but the server says it is ",
+                                          DigestText(decoder->id())));
+}
+
+absl::StatusOr<v1::GetDecoderResponse> Client::GetDecoder(const v1::GetDecoderRequest& request) {
+  absl::StatusOr<v1::GetDecoderResponse> response = Call(&v1::Archive::Stub::GetDecoder, request);
+  if (!response.ok() || !request.include_image()) return response;
+  const v1::Digest digest = DigestOf(response->image());
+  if (SameDigest(digest, request.id())) return response;
+  return absl::DataLossError(absl::StrCat("what came for decoder ", DigestText(request.id()),
+                                          " has the digest ", DigestText(digest)));
+}
+
+absl::StatusOr<v1::ListDecodersResponse> Client::ListDecoders(
+    const v1::ListDecodersRequest& request) {
+  return Call(&v1::Archive::Stub::ListDecoders, request);
+}
+
+absl::StatusOr<std::vector<v1::Decoder>> Client::ListAllDecoders(const std::string& ns) {
+  v1::ListDecodersRequest request;
+  request.set_namespace_(ns);
+  std::vector<v1::Decoder> decoders;
+  do {
+    absl::StatusOr<v1::ListDecodersResponse> page = ListDecoders(request);
+    if (!page.ok()) return page.status();
+    std::move(page->mutable_decoders()->begin(), page->mutable_decoders()->end(),
+              std::back_inserter(decoders));
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  return decoders;
+}
+
+template <class Request, class Response>
+absl::StatusOr<Response> Client::Call(
+    grpc::Status (v1::Archive::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+    const Request& request) {
+  grpc::ClientContext context;
+  Prepare(&context);
+  Response response;
+  const grpc::Status call = (stub_.get()->*method)(&context, request, &response);
   if (!call.ok()) return Explain(call);
   return response;
 }
@@ -97,6 +163,10 @@ void Client::Prepare(grpc::ClientContext* context) const {
 
 absl::Status Client::Explain(const grpc::Status& status) const {
   absl::Status result = FromGrpcStatus(status);
+  if (absl::IsUnimplemented(result)) {
+    return absl::UnimplementedError(absl::StrCat("the server at ", options_.server,
+                                                 " is too old for this: it has no such call"));
+  }
   if (!absl::IsUnavailable(result) || !ErrorReason(result).empty()) return result;
   // gRPC's own: it says so where it couldn't connect, else the connection broke.
   const bool unreachable = absl::StrContains(status.error_message(), "connect to all addresses") ||

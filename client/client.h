@@ -6,9 +6,9 @@
 //
 // Requests and answers are the API's own messages (proto/vxa/v1/vxa.proto). Objects are streamed,
 // never held whole, and both ways checked here too: the CRC-32C of every message, the size, and the
-// SHA-256 of the whole. Errors are the server's (see client/status.h for their reason), those of
-// the reader or writer given, or the client's own: UNAVAILABLE where there is no server, DATA_LOSS
-// where what came isn't what it should be.
+// SHA-256 of the whole; so are decoders. Errors are the server's (see client/status.h for their
+// reason), those of the reader or writer given, or the client's own: UNAVAILABLE where there is no
+// server, DATA_LOSS where what came isn't what it should be.
 #ifndef CLIENT_CLIENT_H_
 #define CLIENT_CLIENT_H_
 
@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -74,7 +75,33 @@ class Client {
 
   absl::StatusOr<v1::DeleteObjectResponse> Remove(const v1::DeleteObjectRequest& request);
 
+  // Given each message of a verification but the summary, in the order in which they come. An error
+  // of its own ends the call.
+  using VerifyCallback = std::function<absl::Status(const v1::VerifyObjectsResponse&)>;
+
+  // Has objects reproduced from what is stored. Damage is an answer, in the messages and in the
+  // summary; an error says that the verification didn't come to its end.
+  absl::StatusOr<v1::VerifySummary> Verify(const v1::VerifyObjectsRequest& request,
+                                           const VerifyCallback& take);
+
+  // Checks that the answer is about the image that was sent.
+  absl::StatusOr<v1::Decoder> RegisterDecoder(const v1::RegisterDecoderRequest& request);
+
+  // Checks that an image, where one is asked for, has the digest that is its id.
+  absl::StatusOr<v1::GetDecoderResponse> GetDecoder(const v1::GetDecoderRequest& request);
+
+  // One page.
+  absl::StatusOr<v1::ListDecodersResponse> ListDecoders(const v1::ListDecodersRequest& request);
+
+  // All pages.
+  absl::StatusOr<std::vector<v1::Decoder>> ListAllDecoders(const std::string& ns);
+
  private:
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(grpc::Status (v1::Archive::Stub::*method)(grpc::ClientContext*,
+                                                                          const Request&,
+                                                                          Response*),
+                                const Request& request);
   void Prepare(grpc::ClientContext* context) const;
   absl::Status Explain(const grpc::Status& status) const;
 

@@ -19,12 +19,6 @@ class StringWriter : public Writer {
   std::string content;
 };
 
-v1::Digest DigestOf(std::string_view content) {
-  Sha256 hash;
-  hash.Update(content);
-  return hash.Finish();
-}
-
 v1::ReadObjectResponse Metadata(const std::string& content) {
   v1::ReadObjectResponse message;
   message.mutable_metadata()->set_size(content.size());

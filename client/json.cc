@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/checksum.h"
+#include "client/status.h"
 #include "vxa/v1/vxa.pb.h"
 
 namespace vxa::client {
@@ -82,6 +83,15 @@ std::string List(const Message& message, const FieldDescriptor* field) {
   return absl::StrCat("[", absl::StrJoin(values, ","), "]");
 }
 
+// With names for numbers, and of the details what programs need.
+std::string StatusJson(const google::rpc::Status& status) {
+  const bool ok = status.code() == 0;
+  const absl::Status error = ok ? absl::OkStatus() : FromRpcStatus(status);
+  return absl::StrCat("{\"code\":", JsonString(absl::StatusCodeToString(error.code())),
+                      ",\"reason\":", JsonString(ErrorReason(error)),
+                      ",\"message\":", JsonString(status.message()), "}");
+}
+
 }  // namespace
 
 std::string ToJson(const Message& message) {
@@ -93,6 +103,9 @@ std::string ToJson(const Message& message) {
   }
   if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&message)) {
     return absl::StrFormat("%d.%09d", duration->seconds(), duration->nanos());
+  }
+  if (const auto* status = dynamic_cast<const google::rpc::Status*>(&message)) {
+    return StatusJson(*status);
   }
   std::vector<std::string> members;
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {

@@ -1,7 +1,8 @@
 // Messages as JSON for programs: field names as in the .proto, with all fields but
 // those with presence that aren't set; 64-bit numbers as numbers; a Digest is "sha256:<hex>", a
-// Timestamp RFC 3339 in UTC, a Duration seconds as a number, bytes that aren't a digest text with
-// other than printable ASCII as
+// Timestamp RFC 3339 in UTC, a Duration seconds as a number, a google.rpc.Status
+// {"code","reason","message"} with the reason of its ErrorInfo; bytes that aren't a digest text
+// with other than printable ASCII as
 // "\xNN".
 #ifndef CLIENT_JSON_H_
 #define CLIENT_JSON_H_

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "google/rpc/error_details.pb.h"
 #include "vxa/v1/vxa.pb.h"
 
 namespace vxa::client {
@@ -42,6 +43,24 @@ TEST(ToJson, SortsMapsAndEscapesBytes) {
   EXPECT_NE(json.find(R"("source":{"path":"x\\xff","modified":"1970-01-01T00:00:00Z","mode":0})"),
             std::string::npos)
       << json;
+}
+
+TEST(ToJson, WritesAStatusWithItsReason) {
+  v1::VerifiedObject object;
+  object.mutable_status();
+  EXPECT_NE(ToJson(object).find(R"("status":{"code":"OK","reason":"","message":""})"),
+            std::string::npos)
+      << ToJson(object);
+  google::rpc::ErrorInfo info;
+  info.set_reason("DATA_DAMAGED");
+  object.mutable_status()->set_code(15);
+  object.mutable_status()->set_message("chunk 2\nof 3");
+  object.mutable_status()->add_details()->PackFrom(info);
+  EXPECT_NE(
+      ToJson(object).find(
+          R"("status":{"code":"DATA_LOSS","reason":"DATA_DAMAGED","message":"chunk 2\u000aof 3"})"),
+      std::string::npos)
+      << ToJson(object);
 }
 
 TEST(JsonString, EscapesControlCharacters) {

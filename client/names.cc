@@ -9,12 +9,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/text.h"
 
 namespace vxa::client {
 namespace {
 
 constexpr char kExtensionCharacters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+constexpr char kDecoderExtension[] = ".vx";
 
 // Where a name's extension begins: a dot that isn't the first character, a letter, up to four more
 // letters and digits. "v1.2" has none.
@@ -58,6 +62,19 @@ std::string ViewFileName(const std::string& name, const std::string& extension) 
   std::string file = base.substr(0, ExtensionStart(base));
   if (plain && !absl::EndsWith(file, extension)) file += extension;
   return file == base ? absl::StrCat(base, ".view") : file;
+}
+
+std::string DecoderNameOf(const std::string& path) {
+  const std::string base = BaseName(path);
+  return base == kDecoderExtension ? base : std::string(absl::StripSuffix(base, kDecoderExtension));
+}
+
+std::string DecoderFileName(const std::string& name, const std::string& hex) {
+  constexpr size_t kShortId = 8;
+  // It comes from a server, and a registered decoder's is anybody's claim.
+  const bool plain = !name.empty() && name[0] != '.' && name[0] != '-' &&
+                     name.find('/') == std::string::npos && name == Printable(name);
+  return absl::StrCat(plain ? name : hex.substr(0, kShortId), kDecoderExtension);
 }
 
 }  // namespace vxa::client

@@ -21,6 +21,13 @@ std::string BaseName(const std::string& name);
 // where that would be the base name itself.
 std::string ViewFileName(const std::string& name, const std::string& extension);
 
+// What a decoder in the file `path` is called: its base name without ".vx".
+std::string DecoderNameOf(const std::string& path);
+
+// The file for a decoder: its name, or the first eight of its id's hexadecimal digits where it has
+// none that a file may have without surprise; and ".vx".
+std::string DecoderFileName(const std::string& name, const std::string& hex);
+
 }  // namespace vxa::client
 
 #endif  // CLIENT_NAMES_H_

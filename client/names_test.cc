@@ -60,5 +60,26 @@ TEST(ViewFileName, DoesNotLetAServerLeadOutOfTheFolder) {
   EXPECT_EQ(ViewFileName("x.gz", ".a\nb"), "x");
 }
 
+TEST(DecoderNameOf, IsTheBaseNameWithoutTheExtension) {
+  EXPECT_EQ(DecoderNameOf("bazel-bin/decoders/xor/xor.vx"), "xor");
+  EXPECT_EQ(DecoderNameOf("xor"), "xor");
+  EXPECT_EQ(DecoderNameOf("xor.vx.debug"), "xor.vx.debug");
+  EXPECT_EQ(DecoderNameOf("a/.vx"), ".vx");
+}
+
+TEST(DecoderFileName, IsTheNameOrTheIdsFirstDigits) {
+  EXPECT_EQ(DecoderFileName("zlib", "0123456789abcdef"), "zlib.vx");
+  EXPECT_EQ(DecoderFileName("ünï 2", "0123456789abcdef"), "ünï 2.vx");
+  EXPECT_EQ(DecoderFileName("", "0123456789abcdef"), "01234567.vx");
+}
+
+TEST(DecoderFileName, DoesNotLetAClaimLeadOutOfTheFolderOrHideTheFile) {
+  for (const std::string name : {"../../etc/cron.d/x", "/tmp/x", "..", ".bashrc", "-rf", "a\x1b[2J",
+                                 "a\nb", "a\u202Eb", "\xff"}) {
+    EXPECT_EQ(DecoderFileName(name, "0123456789abcdef"), "01234567.vx") << name;
+  }
+  EXPECT_EQ(DecoderFileName(std::string("a\0b", 3), "0123456789abcdef"), "01234567.vx");
+}
+
 }  // namespace
 }  // namespace vxa::client

@@ -36,7 +36,9 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& name) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Failed("write", name);
+    // Not ErrnoToStatus: a closed pipe would be a FAILED_PRECONDITION, which it isn't to callers.
+    if (written < 0)
+      return absl::UnknownError(absl::StrCat("can't write ", name, ": ", std::strerror(errno)));
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();

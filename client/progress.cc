@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -32,8 +33,12 @@ Progress::Progress(const std::string& label)
       next_(absl::Now() + 5 * kInterval),
       start_(absl::Now()) {}
 
-Progress::~Progress() {
-  if (drawn_) std::fputs(kWipe, stderr);
+Progress::~Progress() { Wipe(); }
+
+void Progress::SetLabel(const std::string& label) { label_ = Printable(label); }
+
+void Progress::Wipe() {
+  if (std::exchange(drawn_, false)) std::fputs(kWipe, stderr);
 }
 
 void Progress::Show(uint64_t done, uint64_t size) {

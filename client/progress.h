@@ -17,11 +17,16 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  void SetLabel(const std::string& label);
+
   // `size` 0: unknown.
   void Show(uint64_t done, uint64_t size);
 
+  // Before something else is printed.
+  void Wipe();
+
  private:
-  const std::string label_;
+  std::string label_;
   const bool terminal_;
   absl::Time next_;
   const absl::Time start_;

@@ -39,11 +39,13 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
 }
 
 std::string CostText(const v1::DecodeCost& cost) {
+  // What was kept at the put has no time: that was the machine's, not the decoder's.
+  const bool timed = cost.time().seconds() != 0 || cost.time().nanos() != 0;
   return absl::StrCat(DecoderText(cost.decoder_name(), cost.decoder()), ": ",
                       Thousands(cost.encoded_bytes()), " → ", Thousands(cost.decoded_bytes()),
-                      " bytes, ", Thousands(cost.decodes()),
-                      cost.decodes() == 1 ? " run, " : " runs, ", Thousands(cost.instructions()),
-                      " instructions, ", HumanSize(cost.peak_memory()), ", ", Seconds(cost.time()));
+                      " bytes, ", Count(cost.decodes(), "run", "runs"), ", ",
+                      Thousands(cost.instructions()), " instructions, ",
+                      HumanSize(cost.peak_memory()), timed ? ", " + Seconds(cost.time()) : "");
 }
 
 const char* StatusText(v1::View::Status status) {
@@ -79,13 +81,19 @@ std::string DecodersText(const v1::Object& object) {
   return decoders.empty() ? "-" : absl::StrJoin(decoders, ", ");
 }
 
-std::string SizeText(uint64_t size) { return absl::StrCat(Thousands(size), " bytes"); }
+std::string SizeText(uint64_t size) { return Count(size, "byte", "bytes"); }
+
+// As they follow a decoder: each with a space before it.
+std::string ArgumentsText(const google::protobuf::RepeatedPtrField<std::string>& arguments) {
+  std::string text;
+  for (const std::string& argument : arguments) absl::StrAppend(&text, " ", Printable(argument));
+  return text;
+}
 
 std::string StoredText(const v1::Object& object) {
-  return absl::StrCat(SizeText(object.stored_size()), " in ", Thousands(object.chunks()),
-                      object.chunks() == 1 ? " chunk" : " chunks", " (",
-                      Percent(object.stored_size(), object.size()), "), codec ",
-                      Printable(object.codec()));
+  return absl::StrCat(
+      SizeText(object.stored_size()), " in ", Count(object.chunks(), "chunk", "chunks"), " (",
+      Percent(object.stored_size(), object.size()), "), codec ", Printable(object.codec()));
 }
 
 using Rows = std::vector<std::vector<std::string>>;
@@ -98,12 +106,26 @@ void AddView(const v1::View& view, Rows* rows) {
   rows->push_back({"view", text});
   rows->push_back({"", absl::StrCat("type ", Printable(view.media_type()), ", extension \"",
                                     Printable(view.extension()), "\"")});
-  std::vector<std::string> arguments;
-  for (const std::string& argument : view.arguments()) arguments.push_back(Printable(argument));
-  rows->push_back({"", absl::StrCat("decoder ", DigestText(view.decoder()), " ",
-                                    absl::StrJoin(arguments, " "))});
+  rows->push_back(
+      {"", absl::StrCat("decoder ", DigestText(view.decoder()), ArgumentsText(view.arguments()))});
   rows->push_back({"", CostText(view.cost())});
   if (!view.failure().empty()) rows->push_back({"", Printable(view.failure())});
+}
+
+void AddDecoding(const v1::ObjectDecoding& decoding, Rows* rows) {
+  rows->push_back({"decoding", absl::StrCat("by ", DigestText(decoding.decoder()),
+                                            ArgumentsText(decoding.arguments()))});
+  rows->push_back({"", absl::StrCat("from ", SizeText(decoding.stored_form_size()), ", ",
+                                    DigestText(decoding.stored_form_digest()))});
+  rows->push_back({"", CostText(decoding.cost())});
+}
+
+void AddVerification(const v1::Verification& verification, Rows* rows) {
+  rows->push_back(
+      {"verified",
+       absl::StrCat(TimeText(verification.time()), " for ", Printable(verification.agent()),
+                    verification.reproduced() ? ": reproduced" : ": damaged")});
+  if (!verification.detail().empty()) rows->push_back({"", Printable(verification.detail())});
 }
 
 void AddSource(const v1::Source& source, Rows* rows) {
@@ -111,6 +133,23 @@ void AddSource(const v1::Source& source, Rows* rows) {
   if (source.has_modified()) rows->push_back({"", TimeUtil::ToString(source.modified())});
   if (source.mode() != 0) rows->push_back({"", absl::StrFormat("mode %04o", source.mode())});
 }
+
+const char* OriginText(v1::Decoder::Origin origin) {
+  switch (origin) {
+    case v1::Decoder::BUILT_IN:
+      return "built in";
+    case v1::Decoder::REGISTERED:
+      return "registered";
+    default:
+      return "unknown";
+  }
+}
+
+const char* StateText(const v1::Decoder& decoder) {
+  return decoder.disabled() ? "disabled" : decoder.approved() ? "approved" : "-";
+}
+
+std::string OrDash(const std::string& text) { return text.empty() ? "-" : Printable(text); }
 
 }  // namespace
 
@@ -154,7 +193,9 @@ std::string StatReport(const v1::Object& object) {
         {"decoder", absl::StrCat(use.name().empty() ? "(no name)" : Printable(use.name()), ", ",
                                  SizeText(use.size()), ", ", DigestText(use.decoder()))});
   }
+  if (object.has_decoding()) AddDecoding(object.decoding(), &rows);
   for (const v1::View& view : object.views()) AddView(view, &rows);
+  if (object.has_verification()) AddVerification(object.verification(), &rows);
   for (const auto& [key, value] : object.metadata()) {
     rows.push_back({"metadata", absl::StrCat(Printable(key), " = ", Printable(value))});
   }
@@ -190,6 +231,68 @@ std::string CostReport(const v1::ReadObjectRequest& request, const GetResult& re
   }
   if (result.end.cost().empty()) absl::StrAppend(&report, "  no decoder was needed\n");
   return report;
+}
+
+std::string VerifiedLine(const v1::VerifiedObject& object) {
+  const google::rpc::Status& status = object.status();
+  const std::string version =
+      object.version() == 0 ? "" : absl::StrCat("  version ", object.version());
+  const bool reproduced = status.code() == static_cast<int>(absl::StatusCode::kOk);
+  const bool missing = status.code() == static_cast<int>(absl::StatusCode::kNotFound);
+  return absl::StrCat(reproduced ? "reproduced  "
+                      : missing  ? "not there   "
+                                 : "damaged     ",
+                      Printable(object.name()), version, "  ",
+                      reproduced ? SizeText(object.size()) : Printable(status.message()), "\n");
+}
+
+std::string VerifySummaryLine(const v1::VerifySummary& summary, uint64_t missing) {
+  std::string line =
+      absl::StrCat(Count(summary.objects(), "version", "versions"), " verified, ",
+                   HumanSize(summary.bytes()), " reproduced, ",
+                   summary.damaged() == 0 ? "nothing" : Thousands(summary.damaged()), " damaged");
+  if (missing > 0) absl::StrAppend(&line, ", ", Count(missing, "name", "names"), " not there");
+  return line + "\n";
+}
+
+std::string DecoderLine(const v1::Decoder& decoder) {
+  std::string line = absl::StrCat(DigestText(decoder.id()), "  ", OrDash(decoder.name()), "  ",
+                                  OriginText(decoder.origin()));
+  if (decoder.origin() == v1::Decoder::REGISTERED) {
+    absl::StrAppend(&line, " ", TimeText(decoder.register_time()), " by ",
+                    Printable(decoder.registered_by()));
+  }
+  if (decoder.disabled()) absl::StrAppend(&line, ", disabled");
+  return line;
+}
+
+std::string DecoderListing(const std::vector<v1::Decoder>& decoders) {
+  Rows rows = {{"SIZE", "NAME", "ORIGIN", "STATE", "SINCE", "BY", "ID"}};
+  for (const v1::Decoder& decoder : decoders) {
+    rows.push_back({Thousands(decoder.size()), OrDash(decoder.name()), OriginText(decoder.origin()),
+                    StateText(decoder),
+                    decoder.has_register_time() ? TimeText(decoder.register_time()) : "-",
+                    OrDash(decoder.registered_by()), DigestText(decoder.id())});
+  }
+  return Table(rows, "><<<<<<");
+}
+
+std::string DecoderReport(const v1::Decoder& decoder) {
+  Rows rows = {
+      {"id", DigestText(decoder.id())},         {"name", OrDash(decoder.name())},
+      {"size", SizeText(decoder.size())},       {"profile", OrDash(decoder.profile())},
+      {"origin", OriginText(decoder.origin())},
+  };
+  if (decoder.has_register_time()) {
+    rows.push_back({"since", TimeUtil::ToString(decoder.register_time())});
+  }
+  if (!decoder.registered_by().empty()) rows.push_back({"by", Printable(decoder.registered_by())});
+  rows.push_back({"approved", decoder.approved() ? "yes" : "no: used only where a put names it"});
+  if (decoder.disabled()) {
+    rows.push_back(
+        {"disabled", absl::StrCat("for new objects: ", OrDash(decoder.disabled_reason()))});
+  }
+  return Table(rows, "<<");
 }
 
 }  // namespace vxa::client

@@ -19,6 +19,20 @@ std::string LongListing(const std::vector<v1::Object>& objects);
 // Which bytes came through which archived decoder, and what that took.
 std::string CostReport(const v1::ReadObjectRequest& request, const GetResult& result);
 
+// What became of one version: one line.
+std::string VerifiedLine(const v1::VerifiedObject& object);
+
+// All of a verification in a line. `missing`: names that aren't there.
+std::string VerifySummaryLine(const v1::VerifySummary& summary, uint64_t missing);
+
+// "sha256:<hex>  xor  registered 2026-02-03T04:05:06Z by ipv4:127.0.0.1:4711", without newline.
+std::string DecoderLine(const v1::Decoder& decoder);
+
+// `decoder ls -l`: a table with a heading.
+std::string DecoderListing(const std::vector<v1::Decoder>& decoders);
+
+std::string DecoderReport(const v1::Decoder& decoder);
+
 }  // namespace vxa::client
 
 #endif  // CLIENT_REPORT_H_

@@ -1,6 +1,8 @@
 #include "client/text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -57,6 +59,13 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+bool IsNumber(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() &&
+         (text.size() == 1 || text[0] != '0');
+}
+
 std::string Printable(std::string_view text) {
   std::string result;
   while (!text.empty()) {
@@ -74,10 +83,26 @@ std::string Printable(std::string_view text) {
   return result;
 }
 
+std::string PrintableLines(std::string_view text, std::string_view indent) {
+  std::string lines;
+  for (;;) {
+    const size_t end = text.find_first_of("\n\t");
+    lines += Printable(text.substr(0, end));
+    if (end == std::string_view::npos) return lines;
+    lines += text[end];
+    if (text[end] == '\n') lines += indent;
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string Thousands(uint64_t number) {
   std::string digits = absl::StrCat(number);
   for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
+}
+
+std::string Count(uint64_t number, std::string_view one, std::string_view many) {
+  return Thousands(number).append(" ").append(number == 1 ? one : many);
 }
 
 std::string HumanSize(uint64_t bytes) {

@@ -27,6 +27,16 @@ TEST(Printable, ShowsBytesThatAreNotUtf8) {
   EXPECT_EQ(Printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
 }
 
+TEST(PrintableLines, KeepsLinesAndIndentsAllButTheFirst) {
+  EXPECT_EQ(PrintableLines("", "  "), "");
+  EXPECT_EQ(PrintableLines("one", "  "), "one");
+  EXPECT_EQ(PrintableLines("one\ntwo\n\nfour", "  "), "one\n  two\n  \n  four");
+}
+
+TEST(PrintableLines, MakesEveryLineSafe) {
+  EXPECT_EQ(PrintableLines("a\r\x1b[1m\nb\xff\tc", ""), "a\\x0d\\x1b[1m\nb\\xff\tc");
+}
+
 TEST(IsUtf8, KnowsGoodFromBad) {
   EXPECT_TRUE(IsUtf8(""));
   EXPECT_TRUE(IsUtf8("aü日𝄞"));
@@ -34,11 +44,27 @@ TEST(IsUtf8, KnowsGoodFromBad) {
   EXPECT_FALSE(IsUtf8("\xe6\x97"));
 }
 
+TEST(IsNumber, TakesDecimalDigitsAlone) {
+  for (const char* text : {"0", "7", "10", "18446744073709551615"}) {
+    EXPECT_TRUE(IsNumber(text)) << text;
+  }
+  for (const char* text :
+       {"", "-1", "+1", " 1", "1 ", "1.0", "0x10", "010", "x", "18446744073709551616"}) {
+    EXPECT_FALSE(IsNumber(text)) << text;
+  }
+}
+
 TEST(Thousands, GroupsDigits) {
   EXPECT_EQ(Thousands(0), "0");
   EXPECT_EQ(Thousands(999), "999");
   EXPECT_EQ(Thousands(1000), "1,000");
   EXPECT_EQ(Thousands(UINT64_MAX), "18,446,744,073,709,551,615");
+}
+
+TEST(Count, HasTheWordThatBelongsToTheNumber) {
+  EXPECT_EQ(Count(0, "run", "runs"), "0 runs");
+  EXPECT_EQ(Count(1, "run", "runs"), "1 run");
+  EXPECT_EQ(Count(2000, "run", "runs"), "2,000 runs");
 }
 
 TEST(HumanSize, PicksAUnit) {

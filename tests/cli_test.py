@@ -7,58 +7,14 @@ import pty
 import signal
 import stat
 import subprocess
-import tempfile
+import threading
+
+import crc32c
 
 import harness
-from harness import Server, TestCase, noise, text
-
-OK, ERROR, USAGE, NOT_FOUND, DAMAGED, PRECONDITION, UNAVAILABLE = range(7)
-
-
-class CommandLine(TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.__exit__()
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def path(self, *segments):
-        return os.path.join(self.folder, *segments)
-
-    def write(self, name, data):
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), "wb") as file:
-            file.write(data)
-
-    def read(self, name):
-        with open(self.path(name), "rb") as file:
-            return file.read()
-
-    def environment(self):
-        return {**os.environ, "VXA_SERVER": self.server.address}
-
-    def vxa(self, *arguments, status=OK, stdin=b"", **options):
-        """Runs vxa in the test's folder; (stdout, stderr)."""
-        run = subprocess.run([harness.VXA, *arguments], input=stdin, capture_output=True, cwd=self.folder,
-                             env=self.environment(), timeout=60, **options)
-        self.assertEqual(run.returncode, status, run.stderr)
-        if status != OK:
-            self.assertNotEqual(run.stderr, b"")
-        return run.stdout, run.stderr
-
-    def json(self, *arguments, **options):
-        """The JSON lines that it prints."""
-        return [json.loads(line) for line in self.vxa("--json", *arguments, **options)[0].splitlines()]
-
-    def put(self, name, data):
-        return self.json("put", "-", name, stdin=data)[0]
+from command_line import DAMAGED, ERROR, NOT_FOUND, PRECONDITION, UNAVAILABLE, USAGE, CommandLine, ScriptedServer
+from harness import noise, text
+from vxa.v1 import vxa_pb2, vxa_pb2_grpc
 
 
 class PutAndGet(CommandLine):
@@ -135,13 +91,30 @@ class PutAndGet(CommandLine):
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
         self.vxa("get", "device", "-o", "/dev/full", status=ERROR)
 
-    def test_a_full_standard_output_is_an_error(self):
+    def test_a_standard_output_that_takes_nothing_is_an_error(self):
         self.put("full", noise(100_000))
-        with open("/dev/full", "wb") as full:
-            run = subprocess.run([harness.VXA, "cat", "full"], stdout=full, stderr=subprocess.PIPE,
-                                 env=self.environment(), timeout=60)
-        self.assertNotEqual(run.returncode, OK)
-        self.assertIn(b"No space left", run.stderr)
+        for command in ["cat", "full"], ["stat", "full"], ["ls"], ["ls", "-l"], ["rm", "full"]:
+            for output, why in ("/dev/full", b"No space left"), ("&-", b"Bad file descriptor"):
+                with self.subTest(command=command, output=output):
+                    self.put("full", noise(100_000))
+                    self.assertIn(why, self.vxa_with_output(output, *command, status=ERROR))
+
+    def test_a_closed_standard_output_does_not_become_the_file(self):
+        self.put("closed", b"content")
+        self.vxa_with_output("&-", "--json", "get", "closed", status=ERROR)
+        self.assertEqual(self.read("closed"), b"content")
+
+    def test_what_is_said_of_an_object_is_kept(self):
+        self.write("said", b"1")
+        [result] = self.json("put", "said", "--media-type", "text/x-said", "--metadata", "b=2=3", "--metadata", "a=",
+                             "--metadata=c=", "--if-version", "0", "--request-id", "only once")
+        self.assertEqual(result["object"]["media_type"], "text/x-said")
+        self.assertEqual(result["object"]["metadata"], {"a": "", "b": "2=3", "c": ""})
+        self.assertTrue(self.json("put", "said", "--request-id", "only once")[0]["unchanged"])
+        self.write("said", b"2")
+        self.vxa("put", "said", "--if-version", "2", status=PRECONDITION)
+        self.vxa("put", "said", "--if-version", "1")
+        self.assertEqual(self.vxa("cat", "said")[0], b"2")
 
     def test_an_unknown_name_leaves_no_file(self):
         for command in "get", "view", "cat", "stat", "rm":
@@ -156,15 +129,26 @@ class PutAndGet(CommandLine):
         self.assertEqual(self.vxa("get", "versions", "--stored", "-o", "-")[0], b"two")
 
     def test_an_interrupted_get_leaves_nothing(self):
-        self.put("bomb.gz", gzip.compress(bytes(300_000_000), 9))
         for number in signal.SIGINT, signal.SIGTERM:
-            run = subprocess.Popen([harness.VXA, "view", "bomb.gz"], cwd=self.folder, env=self.environment(),
-                                   stderr=subprocess.DEVNULL)
-            self.assertTrue(harness.wait_until(lambda: os.listdir(self.folder)))
-            self.assertNotIn("bomb", os.listdir(self.folder))
-            run.send_signal(number)
-            self.assertEqual(run.wait(timeout=60), -number)
+            with ScriptedServer(Stalling()) as server:
+                run = subprocess.Popen([harness.VXA, "--server", server.address, "get", "stalling"], cwd=self.folder)
+                self.assertTrue(harness.wait_until(lambda: os.listdir(self.folder)))
+                self.assertNotIn("stalling", os.listdir(self.folder))
+                run.send_signal(number)
+                self.assertEqual(run.wait(timeout=60), -number)
             self.assertEqual(os.listdir(self.folder), [])
+
+
+class Stalling(vxa_pb2_grpc.ArchiveServicer):
+    """Gives half of an object, and nothing more until the client has gone."""
+
+    def ReadObject(self, request, context):
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        data = noise(1000)
+        yield vxa_pb2.ReadObjectResponse(metadata=vxa_pb2.ReadObjectMetadata(size=2000))
+        yield vxa_pb2.ReadObjectResponse(data=vxa_pb2.ReadObjectData(data=data, crc32c=crc32c.crc32c(data)))
+        gone.wait()
 
 
 class Damage(CommandLine):
@@ -257,11 +241,22 @@ class Names(CommandLine):
 class Usage(CommandLine):
     def test_wrong_command_lines_end_with_one_line_and_status_2(self):
         for arguments in [[], ["frobnicate"], ["get"], ["put"], ["get", "x", "--bogus"], ["get", "x", "--version", "y"],
+                          ["cat", "x", "--version", "-1"], ["rm", "x", "--version", "010"],
                           ["ls", "a", "b"]]:
             with self.subTest(arguments=arguments):
                 out, err = self.vxa(*arguments, status=USAGE)
                 self.assertEqual((out, len(err.splitlines())), (b"", 1), err)
         self.assertIn(b"frobnicate", self.vxa("frobnicate", status=USAGE)[1])
+
+    def test_options_of_put_that_make_no_sense_are_refused(self):
+        self.write("x", b"x")
+        for options in [["--metadata", "key"], ["--metadata", "=value"], ["--metadata", "a=1", "--metadata", "a=2"],
+                        ["--metadata", b"a=\xff"], ["--if-version", "-1"], ["--if-version", "new"],
+                        ["--media-type", b"\xff"], ["--request-id", b"\xff"], [b"\xff"]]:
+            with self.subTest(options=options):
+                err = self.vxa("put", "x", *options, status=USAGE)[1]
+                self.assertEqual(len(err.splitlines()), 1, err)
+        self.vxa("stat", "x", status=NOT_FOUND)
 
     def test_help_and_version_are_no_errors(self):
         self.assertIn(b"Exit status", self.vxa("--help")[0])
