@@ -1,6 +1,6 @@
 """end_to_end_test: a Python test that talks to real server processes."""
 
-def end_to_end_test(name, **kwargs):
+def end_to_end_test(name, data = [], **kwargs):
     """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts."""
     native.sh_test(
         name = name,
@@ -13,6 +13,6 @@ def end_to_end_test(name, **kwargs):
             "//client:vxa",
             "//server:vxad",
             "//vxengine:vxworker",
-        ],
+        ] + data,
         **kwargs
     )

@@ -508,7 +508,7 @@ class Decoders:
         if any(b"\0" in argument for argument in decode.arguments):
             raise Damaged(f"{what} has a decoder's argument with a NUL")
         # The same decode takes the same instructions. The margin is for another engine's way to count.
-        instructions = min((proof.instructions if proof else 0) * 2 + 10**9, 2**63)
+        instructions = min((proof.instructions if proof else 0) * 2 + 10**7, 2**63)
         command = [self.vxrun, f"--profile={self.PROFILES[decode.profile]}", f"--memory={decode.memory_limit}",
                    f"--stack={decode.stack_size}", f"--max-instructions={instructions}", self.image(decode.decoder),
                    *decode.arguments]
