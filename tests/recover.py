@@ -306,8 +306,7 @@ class Pack:
             record = self.record_at(offset, self.uuid)
             if record is None:
                 yield Damage(offset, "no record where one should be")
-                offset = self.next_record(offset + 8 & ~7, self.uuid)
-                running = None
+                offset, running = self.next_record(offset + 8, self.uuid), None
                 continue
             payload = self.payload(record)
             kind = TYPES.get(record.type, f"record of type {record.type}")
@@ -322,6 +321,11 @@ class Pack:
             elif any(self.read(offset + RECORD_HEADER.size + record.length, record.padding)):
                 yield Damage(offset, f"the padding of a {kind} is not zero")
             yield Damage(offset, problem) if problem else (record, payload)
+            if problem:
+                following = self.record_at(record.end, self.uuid)
+                if following is None or following.sequence != record.sequence + 1:
+                    offset, running = self.next_record(offset + 8, self.uuid), None
+                    continue
             if running is not None:
                 running = hashlib.sha256(running + self.read(offset, RECORD_HEADER.size)).digest()
             offset = record.end
