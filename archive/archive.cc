@@ -178,6 +178,10 @@ absl::StatusOr<uint64_t> ArchiveImpl::Delete(const DeleteSpec& spec) {
 absl::StatusOr<VerifySummary> ArchiveImpl::Verify(const VerifySpec& spec, VerifySink& sink,
                                                   const CallContext& context) {
   if (absl::Status status = CheckNamespace(spec.ns); !status.ok()) return status;
+  if (spec.prefix.size() > kMaxNameBytes) {
+    return Error(Reason::kInvalidRequest,
+                 absl::StrCat("a prefix of more than ", kMaxNameBytes, " bytes"));
+  }
   if (!spec.names.empty() && !spec.prefix.empty()) {
     return Error(Reason::kInvalidRequest, "either names or a prefix");
   }

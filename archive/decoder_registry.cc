@@ -67,10 +67,11 @@ absl::StatusOr<std::optional<DecoderInfo>> Lookup(const IndexView& state, const 
     info.registered = absl::FromUnixMicros((*registration)->time());
     info.registered_by = (*registration)->agent();
   }
-  info.approved = info.origin == DecoderInfo::Origin::kBuiltIn;
+  // Not on the word of an image that is just there: it may be all that is left of a registration.
+  info.approved = built_in;
   if (*stored) {
     info.size = (*stored)->size();
-    info.approved = info.approved || (*stored)->approved();
+    info.approved = built_in || (*stored)->approved();
     info.disabled = (*stored)->disabled();
     info.disabled_reason = (*stored)->reason();
   }

@@ -197,6 +197,8 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kInternal:
       return Error(Reason::kDecoderFailed, text);
+    case absl::StatusCode::kResourceExhausted:
+      return Error(Reason::kLimitExceeded, text);
     case absl::StatusCode::kUnavailable:
       return Error(Reason::kOverloaded, text);
     default:
@@ -253,6 +255,11 @@ absl::StatusOr<std::shared_ptr<const std::string>> DecoderRunner::Image(const Di
     return kept;
   }
   return status;
+}
+
+void DecoderRunner::ForgetImages() {
+  std::lock_guard lock(mutex_);
+  images_.clear();
 }
 
 absl::Status CheckArguments(const std::vector<std::string>& arguments) {

@@ -59,8 +59,8 @@ class DecoderRunner {
   };
 
   // Runs one decode. OK however the guest ended. DATA_DAMAGED if the image can't be had from the
-  // packs, DECODER_FAILED if it is refused or the worker died, OVERLOADED if there is no worker,
-  // else as DecodeService::Decode.
+  // packs, DECODER_FAILED if it is refused or the worker died, LIMIT_EXCEEDED if there is too
+  // little memory for it, OVERLOADED if there is no worker, else as DecodeService::Decode.
   absl::StatusOr<vx::DecodeResult> Run(const Job& job, vx::ByteSource& source, vx::ByteSink& sink,
                                        const CallContext& context);
 
@@ -85,6 +85,9 @@ class DecoderRunner {
   // A decoder's image out of the packs. DATA_DAMAGED if it can't be had.
   absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
                                                            const Locator& locator);
+
+  // Has decoders' images read from the packs again: whoever verifies wants to know what is there.
+  void ForgetImages();
 
  private:
   // A turn to run a decoder.

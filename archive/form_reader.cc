@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "archive/errors.h"
@@ -45,6 +46,13 @@ absl::Status CheckOffset(const ReadSpec& spec, std::string_view what, uint64_t s
                             ", which has ", size, " bytes"));
 }
 
+// Tells `sink` what comes, with what is known of the object.
+absl::Status Begin(Core& core, const Manifest& manifest, ReadHeader header, ReadSink& sink) {
+  header.object = ToObjectInfo(manifest);
+  absl::Status added = AddVerification(*core.index, header.object);
+  return added.ok() ? sink.Begin(header) : added;
+}
+
 // Each chunk is checked before its bytes go out, and only those of the range are read.
 absl::StatusOr<ReadResult> ReadStoredForm(Core& core, const Manifest& manifest,
                                           const ReadSpec& spec, ReadSink& sink,
@@ -53,15 +61,13 @@ absl::StatusOr<ReadResult> ReadStoredForm(Core& core, const Manifest& manifest,
   if (absl::Status checked = CheckOffset(spec, "the stored form", size); !checked.ok()) {
     return checked;
   }
-  ReadHeader header{.object = ToObjectInfo(manifest)};
-  header.size = size;
-  header.digest = header.object.digest;
-  header.media_type = header.object.media_type;
-  if (header.object.decoding) {
-    header.digest = header.object.decoding->stored_form_digest;
-    header.media_type = "application/octet-stream";
-  }
-  if (absl::Status begun = sink.Begin(header); !begun.ok()) return begun;
+  const bool encoded = manifest.has_object_decode();
+  const ReadHeader header{
+      .size = size,
+      .digest = FromMessage(encoded ? manifest.object_decode().stored_digest() : manifest.digest())
+                    .value_or(Digest()),
+      .media_type = encoded ? "application/octet-stream" : manifest.media_type()};
+  if (absl::Status begun = Begin(core, manifest, header, sink); !begun.ok()) return begun;
   StoredForm form(core.packs, core.runner, core.IndexLocator(), manifest, spec.offset, context);
   for (uint64_t left = std::min(spec.limit, size - spec.offset); left > 0;) {
     absl::StatusOr<std::string> bytes = form.Next();
@@ -81,10 +87,10 @@ absl::StatusOr<ReadResult> ReadThrough(Core& core, const Manifest& manifest,
   if (absl::Status checked = CheckOffset(spec, wanted.what, wanted.length); !checked.ok()) {
     return checked;
   }
-  header.object = ToObjectInfo(manifest);
   header.size = wanted.length;
   header.digest = FromMessage(wanted.digest).value_or(Digest());
-  if (absl::Status begun = sink.Begin(header); !begun.ok()) return begun;
+  absl::Status begun = Begin(core, manifest, std::move(header), sink);
+  if (!begun.ok()) return begun;
   StoredForm form(core.packs, core.runner, core.IndexLocator(), manifest, 0, context);
   RangeSink range(sink, spec.offset, spec.limit);
   CostSheet costs;

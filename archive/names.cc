@@ -23,27 +23,6 @@ constexpr Utf8Row kUtf8[] = {
     {0xf0, 0xf0, 3, 0x90, 0xbf}, {0xf1, 0xf3, 3, 0x80, 0xbf}, {0xf4, 0xf4, 3, 0x80, 0x8f},
 };
 
-// The bytes of the well-formed character that `text` begins with, or 0.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  for (const Utf8Row& row : kUtf8) {
-    if (byte(0) < row.first || byte(0) > row.last) continue;
-    if (text.size() <= row.trailing) return 0;
-    for (size_t i = 1; i <= row.trailing; ++i) {
-      if (byte(i) < (i == 1 ? row.low : 0x80) || byte(i) > (i == 1 ? row.high : 0xbf)) return 0;
-    }
-    return row.trailing + size_t{1};
-  }
-  return 0;
-}
-
-// C0, DEL and C1: Unicode's category Cc.
-bool IsControl(std::string_view character) {
-  const auto first = static_cast<uint8_t>(character[0]);
-  return first < 0x20 || first == 0x7f ||
-         (first == 0xc2 && static_cast<uint8_t>(character[1]) < 0xa0);
-}
-
 absl::Status BadName(std::string_view name, std::string_view what) {
   constexpr size_t kShown = 80;
   std::string_view shown = name.substr(0, kShown);
@@ -66,6 +45,24 @@ absl::Status CheckSegments(std::string_view name) {
 }
 
 }  // namespace
+
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  for (const Utf8Row& row : kUtf8) {
+    if (byte(0) < row.first || byte(0) > row.last) continue;
+    if (text.size() <= row.trailing) return 0;
+    for (size_t i = 1; i <= row.trailing; ++i) {
+      if (byte(i) < (i == 1 ? row.low : 0x80) || byte(i) > (i == 1 ? row.high : 0xbf)) return 0;
+    }
+    return row.trailing + size_t{1};
+  }
+  return 0;
+}
+
+bool IsControl(std::string_view text) {
+  const auto first = static_cast<uint8_t>(text[0]);
+  return first < 0x20 || first == 0x7f || (first == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0);
+}
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {

@@ -17,6 +17,13 @@ inline constexpr std::string_view kDefaultNamespace = "default";
 // forms, nothing past U+10FFFF).
 bool IsUtf8(std::string_view text);
 
+// The bytes of the well-formed character that `text`, which isn't empty, begins with, or 0.
+size_t Utf8Length(std::string_view text);
+
+// Whether `text` begins with a control character: C0, DEL or C1, Unicode's category Cc. REQUIRES:
+// it begins with a well-formed character.
+bool IsControl(std::string_view text);
+
 // INVALID_NAME, saying which rule and where, unless `name` is UTF-8 of 1 to 1,024 bytes without
 // control characters (U+0000-001F, U+007F-009F), a leading '/', or a segment that is empty, "." or
 // "..".

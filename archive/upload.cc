@@ -365,7 +365,10 @@ absl::StatusOr<PutResult> ChunkedUpload::Existing(uint64_t version) {
   }
   auto manifest = ReadManifest(core_.packs, spec_.ns, spec_.name, version, **entry);
   if (!manifest.ok()) return manifest.status();
-  return PutResult{.object = ToObjectInfo(*manifest), .unchanged = true, .proof = proof_.Costs()};
+  PutResult result{.object = ToObjectInfo(*manifest), .unchanged = true, .proof = proof_.Costs()};
+  absl::Status added = AddVerification(*core_.index, result.object);
+  if (!added.ok()) return added;
+  return result;
 }
 
 }  // namespace vxa

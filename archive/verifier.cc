@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "archive/call_context.h"
 #include "archive/changes.h"
 #include "archive/errors.h"
 #include "archive/form_reader.h"
@@ -93,6 +94,7 @@ class Verifier {
 };
 
 absl::StatusOr<VerifySummary> Verifier::Run() {
+  core_.runner.ForgetImages();
   absl::Status status = VerifyAll();
   // What is known is recorded, even if the caller has gone.
   absl::Status recorded = WriteEvent();
@@ -121,6 +123,7 @@ absl::Status Verifier::VerifyName(const std::string& name) {
 absl::Status Verifier::VerifyPrefix(const std::string& prefix, bool exactly) {
   ListSpec list{.ns = spec_.ns, .prefix = prefix, .page_size = kPage, .versions = spec_.versions};
   do {
+    if (absl::Status status = CheckContext(context_); !status.ok()) return status;
     absl::StatusOr<ListResult> page = ListObjects(*core_.index, core_.packs, list);
     if (!page.ok()) return page.status();
     for (const ObjectInfo& object : page->objects) {
@@ -136,6 +139,7 @@ absl::Status Verifier::VerifyPrefix(const std::string& prefix, bool exactly) {
 absl::Status Verifier::VerifyVersion(const ObjectInfo& object) {
   VerifiedVersion verified{.name = object.name, .version = object.version, .size = object.size};
   verified.status = Reproduce(object, verified);
+  if (ReasonName(verified.status) == "OBJECT_NOT_FOUND") return absl::OkStatus();  // meanwhile
   if (!verified.status.ok() && !IsDamage(verified.status)) return verified.status;
   ++summary_.objects;
   if (!verified.status.ok()) ++summary_.damaged;
@@ -143,12 +147,12 @@ absl::Status Verifier::VerifyVersion(const ObjectInfo& object) {
   return sink_.Verified(verified);
 }
 
-// The original, and all views that were verified once.
+// The original, and all views that were verified once. OBJECT_NOT_FOUND if the version is gone.
 absl::Status Verifier::Reproduce(const ObjectInfo& object, VerifiedVersion& verified) {
   absl::StatusOr<std::optional<IndexVersion>> entry =
       core_.index->Version(spec_.ns, object.name, object.version);
   if (!entry.ok()) return entry.status();
-  if (!*entry) return absl::OkStatus();  // removed meanwhile
+  if (!*entry) return Error(Reason::kObjectNotFound, "the version is gone");
   absl::StatusOr<archive::v1::Manifest> manifest =
       ReadManifest(core_.packs, spec_.ns, object.name, object.version, **entry);
   if (!manifest.ok()) return manifest.status();

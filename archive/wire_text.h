@@ -1,4 +1,5 @@
-// Text that goes into a protobuf `string`, which must be UTF-8.
+// Text that may quote anything, a guest's words say, on its way into a protobuf `string`, which
+// must be UTF-8, and from there to people and their terminals.
 #ifndef ARCHIVE_WIRE_TEXT_H_
 #define ARCHIVE_WIRE_TEXT_H_
 
@@ -8,8 +9,8 @@
 
 namespace vxa {
 
-// `text` as it is if it is UTF-8, else with every byte that isn't ASCII as "\xNN". More than
-// `max_bytes` are cut, between characters, and "..." is put in their place.
+// `text` with every byte that isn't UTF-8 and every control character but newline and tab as
+// "\xNN". More than `max_bytes` are cut, between characters, and "..." is put in their place.
 std::string WireText(std::string_view text, size_t max_bytes);
 
 }  // namespace vxa

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
-#include "archive/text.h"
 #include "server/convert.h"
 #include "server/parse.h"
 #include "server/read_object.h"
 #include "server/status.h"
+#include "server/verify_objects.h"
 #include "server/write_object.h"
 
 namespace vxa {
@@ -15,13 +16,14 @@ namespace {
 
 using grpc::ByteBuffer;
 using grpc::ServerContext;
+using grpc::ServerWriter;
 using grpc::internal::RpcMethod;
 using grpc::internal::RpcServiceMethod;
 using grpc::protobuf::MessageLite;
 
 // A page is fetched in parts and ends early where it gets large: clients take messages of up to
-// 4 MiB by default, and an object with all it may carry has some 80 KiB.
-constexpr uint32_t kListPart = 32;
+// 4 MiB by default, and an object with all it may carry has some 160 KiB.
+constexpr uint32_t kListPart = 16;
 constexpr size_t kEnoughForPage = size_t{1} << 20;
 
 }  // namespace
@@ -31,45 +33,65 @@ ArchiveService::ArchiveService(Archive* archive, const CallLimits& limits)
       streams_(limits.streams, "streams"),
       others_(limits.others, "short calls") {
   using Self = ArchiveService;
+  AddWriteObject("/vxa.v1.Archive/WriteObject", &streams_);
+  AddStream("/vxa.v1.Archive/ReadObject", &streams_, &Self::ReadObject);
+  AddUnary("/vxa.v1.Archive/GetObject", &others_, &Self::GetObject);
+  AddUnary("/vxa.v1.Archive/ListObjects", &others_, &Self::ListObjects);
+  AddUnary("/vxa.v1.Archive/DeleteObject", &others_, &Self::DeleteObject);
+  AddStream("/vxa.v1.Archive/VerifyObjects", &streams_, &Self::VerifyObjects);
+  AddUnary("/vxa.v1.Archive/RegisterDecoder", &streams_, &Self::RegisterDecoder);
+  AddUnary("/vxa.v1.Archive/GetDecoder", &others_, &Self::GetDecoder);
+  AddUnary("/vxa.v1.Archive/ListDecoders", &others_, &Self::ListDecoders);
+}
+
+void ArchiveService::AddWriteObject(const char* method, CallGate* gate) {
   AddMethod(new RpcServiceMethod(
-      "/vxa.v1.Archive/WriteObject", RpcMethod::BIDI_STREAMING,
-      new grpc::internal::BidiStreamingHandler<Self, ByteBuffer, v1::WriteObjectResponse>(
-          [](Self* self, ServerContext* context, WriteStream* stream) {
-            return self->WriteObject(context, stream);
+      method, RpcMethod::BIDI_STREAMING,
+      new grpc::internal::BidiStreamingHandler<ArchiveService, ByteBuffer, v1::WriteObjectResponse>(
+          [gate](ArchiveService* self, ServerContext* context, ObjectWriter::Stream* stream) {
+            absl::StatusOr<CallGate::Pass> pass = gate->Enter(context);
+            if (!pass.ok()) return ToGrpcStatus(pass.status());
+            return ToGrpcStatus(ObjectWriter(self->archive_, context, stream).Run());
           },
           this)));
+}
+
+template <class Request, class Response>
+void ArchiveService::AddStream(const char* method, CallGate* gate,
+                               Handler<Request, ServerWriter<Response>> handler) {
   AddMethod(new RpcServiceMethod(
-      "/vxa.v1.Archive/ReadObject", RpcMethod::SERVER_STREAMING,
-      new grpc::internal::ServerStreamingHandler<Self, ByteBuffer, v1::ReadObjectResponse>(
-          [](Self* self, ServerContext* context, const ByteBuffer* request, ReadStream* stream) {
-            return self->ReadObject(context, request, stream);
+      method, RpcMethod::SERVER_STREAMING,
+      new grpc::internal::ServerStreamingHandler<ArchiveService, ByteBuffer, Response>(
+          [gate, handler](ArchiveService* self, ServerContext* context, const ByteBuffer* bytes,
+                          ServerWriter<Response>* stream) {
+            return self->Call(gate, context, *bytes, stream, handler);
           },
           this)));
-  AddMethod(new RpcServiceMethod(
-      "/vxa.v1.Archive/GetObject", RpcMethod::NORMAL_RPC,
-      new grpc::internal::RpcMethodHandler<Self, ByteBuffer, v1::Object, ByteBuffer, MessageLite>(
-          [](Self* self, ServerContext* context, const ByteBuffer* request, v1::Object* response) {
-            return self->GetObject(context, request, response);
-          },
-          this)));
-  AddMethod(new RpcServiceMethod(
-      "/vxa.v1.Archive/ListObjects", RpcMethod::NORMAL_RPC,
-      new grpc::internal::RpcMethodHandler<Self, ByteBuffer, v1::ListObjectsResponse, ByteBuffer,
-                                           MessageLite>(
-          [](Self* self, ServerContext* context, const ByteBuffer* request,
-             v1::ListObjectsResponse* response) {
-            return self->ListObjects(context, request, response);
-          },
-          this)));
-  AddMethod(new RpcServiceMethod(
-      "/vxa.v1.Archive/DeleteObject", RpcMethod::NORMAL_RPC,
-      new grpc::internal::RpcMethodHandler<Self, ByteBuffer, v1::DeleteObjectResponse, ByteBuffer,
-                                           MessageLite>(
-          [](Self* self, ServerContext* context, const ByteBuffer* request,
-             v1::DeleteObjectResponse* response) {
-            return self->DeleteObject(context, request, response);
-          },
-          this)));
+}
+
+template <class Request, class Response>
+void ArchiveService::AddUnary(const char* method, CallGate* gate,
+                              Handler<Request, Response> handler) {
+  AddMethod(
+      new RpcServiceMethod(method, RpcMethod::NORMAL_RPC,
+                           new grpc::internal::RpcMethodHandler<ArchiveService, ByteBuffer,
+                                                                Response, ByteBuffer, MessageLite>(
+                               [gate, handler](ArchiveService* self, ServerContext* context,
+                                               const ByteBuffer* bytes, Response* response) {
+                                 return self->Call(gate, context, *bytes, response, handler);
+                               },
+                               this)));
+}
+
+template <class Request, class Response>
+grpc::Status ArchiveService::Call(CallGate* gate, ServerContext* context, const ByteBuffer& bytes,
+                                  Response* response, Handler<Request, Response> handler) {
+  absl::StatusOr<CallGate::Pass> pass = gate->Enter(context);
+  if (!pass.ok()) return ToGrpcStatus(pass.status());
+  Request request;
+  absl::Status status = Parse(bytes, &request);
+  if (status.ok()) status = (this->*handler)(context, request, response);
+  return ToGrpcStatus(status);
 }
 
 void ArchiveService::Close() {
@@ -84,46 +106,23 @@ void ArchiveService::CancelAll() {
 
 bool ArchiveService::Idle() const { return streams_.Empty() && others_.Empty(); }
 
-grpc::Status ArchiveService::WriteObject(ServerContext* context, WriteStream* stream) {
-  absl::StatusOr<CallGate::Pass> pass = streams_.Enter(context);
-  if (!pass.ok()) return ToGrpcStatus(pass.status());
-  return ToGrpcStatus(ObjectWriter(archive_, context, stream).Run());
+absl::Status ArchiveService::ReadObject(ServerContext* context,
+                                        const v1::ReadObjectRequest& request,
+                                        ServerWriter<v1::ReadObjectResponse>* stream) {
+  return SendObject(archive_, context, request, stream);
 }
 
-grpc::Status ArchiveService::ReadObject(ServerContext* context, const ByteBuffer* request,
-                                        ReadStream* stream) {
-  absl::StatusOr<CallGate::Pass> pass = streams_.Enter(context);
-  if (!pass.ok()) return ToGrpcStatus(pass.status());
-  v1::ReadObjectRequest message;
-  if (absl::Status status = Parse(*request, &message); !status.ok()) return ToGrpcStatus(status);
-  return ToGrpcStatus(SendObject(archive_, context, message, stream));
-}
-
-grpc::Status ArchiveService::GetObject(ServerContext* context, const ByteBuffer* request,
-                                       v1::Object* response) {
-  absl::StatusOr<CallGate::Pass> pass = others_.Enter(context);
-  if (!pass.ok()) return ToGrpcStatus(pass.status());
-  v1::GetObjectRequest message;
-  if (absl::Status status = Parse(*request, &message); !status.ok()) return ToGrpcStatus(status);
+absl::Status ArchiveService::GetObject(ServerContext* /*context*/,
+                                       const v1::GetObjectRequest& request, v1::Object* response) {
   absl::StatusOr<ObjectInfo> object =
-      archive_->Stat(message.namespace_(), message.name(), message.version());
-  if (!object.ok()) return ToGrpcStatus(object.status());
-  *response = ToProto(*object);
-  return grpc::Status::OK;
+      archive_->Stat(request.namespace_(), request.name(), request.version());
+  if (object.ok()) *response = ToProto(*object);
+  return object.status();
 }
 
-grpc::Status ArchiveService::ListObjects(ServerContext* context, const ByteBuffer* request,
+absl::Status ArchiveService::ListObjects(ServerContext* /*context*/,
+                                         const v1::ListObjectsRequest& request,
                                          v1::ListObjectsResponse* response) {
-  absl::StatusOr<CallGate::Pass> pass = others_.Enter(context);
-  if (!pass.ok()) return ToGrpcStatus(pass.status());
-  v1::ListObjectsRequest message;
-  absl::Status status = Parse(*request, &message);
-  if (status.ok()) status = List(message, response);
-  return ToGrpcStatus(status);
-}
-
-absl::Status ArchiveService::List(const v1::ListObjectsRequest& request,
-                                  v1::ListObjectsResponse* response) {
   absl::StatusOr<ListSpec> spec = FromProto(request);
   if (!spec.ok()) return spec.status();
   size_t bytes = 0;
@@ -147,16 +146,55 @@ absl::Status ArchiveService::List(const v1::ListObjectsRequest& request,
   return absl::OkStatus();
 }
 
-grpc::Status ArchiveService::DeleteObject(ServerContext* context, const ByteBuffer* request,
+absl::Status ArchiveService::DeleteObject(ServerContext* /*context*/,
+                                          const v1::DeleteObjectRequest& request,
                                           v1::DeleteObjectResponse* response) {
-  absl::StatusOr<CallGate::Pass> pass = others_.Enter(context);
-  if (!pass.ok()) return ToGrpcStatus(pass.status());
-  v1::DeleteObjectRequest message;
-  if (absl::Status status = Parse(*request, &message); !status.ok()) return ToGrpcStatus(status);
-  absl::StatusOr<uint64_t> version = archive_->Delete(FromProto(message));
-  if (!version.ok()) return ToGrpcStatus(version.status());
-  response->set_version(*version);
-  return grpc::Status::OK;
+  absl::StatusOr<uint64_t> version = archive_->Delete(FromProto(request));
+  if (version.ok()) response->set_version(*version);
+  return version.status();
+}
+
+absl::Status ArchiveService::VerifyObjects(ServerContext* context,
+                                           const v1::VerifyObjectsRequest& request,
+                                           ServerWriter<v1::VerifyObjectsResponse>* stream) {
+  return SendVerification(archive_, context, request, stream);
+}
+
+absl::Status ArchiveService::RegisterDecoder(ServerContext* context,
+                                             const v1::RegisterDecoderRequest& request,
+                                             v1::Decoder* response) {
+  absl::StatusOr<RegisterSpec> spec = FromProto(request);
+  if (!spec.ok()) return spec.status();
+  absl::StatusOr<DecoderInfo> decoder = archive_->RegisterDecoder(*spec, ContextOf(context));
+  if (decoder.ok()) *response = ToProto(*decoder);
+  return decoder.status();
+}
+
+absl::Status ArchiveService::GetDecoder(ServerContext* /*context*/,
+                                        const v1::GetDecoderRequest& request,
+                                        v1::GetDecoderResponse* response) {
+  absl::StatusOr<Digest> id = FromProto(request.id(), "id");
+  if (!id.ok()) return id.status();
+  absl::StatusOr<DecoderInfo> decoder = archive_->StatDecoder(request.namespace_(), *id);
+  if (!decoder.ok()) return decoder.status();
+  *response->mutable_decoder() = ToProto(*decoder);
+  if (!request.include_image()) return absl::OkStatus();
+  absl::StatusOr<std::string> image = archive_->ReadDecoder(request.namespace_(), *id);
+  if (image.ok()) response->set_image(*std::move(image));
+  return image.status();
+}
+
+absl::Status ArchiveService::ListDecoders(ServerContext* /*context*/,
+                                          const v1::ListDecodersRequest& request,
+                                          v1::ListDecodersResponse* response) {
+  absl::StatusOr<uint32_t> page_size = PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  absl::StatusOr<DecoderList> list =
+      archive_->ListDecoders(request.namespace_(), *page_size, request.page_token());
+  if (!list.ok()) return list.status();
+  for (const DecoderInfo& decoder : list->decoders) *response->add_decoders() = ToProto(decoder);
+  response->set_next_page_token(list->next_page_token);
+  return absl::OkStatus();
 }
 
 }  // namespace vxa

@@ -14,7 +14,9 @@ namespace vxa {
 
 // How many calls are taken at once; further ones get OVERLOADED.
 struct CallLimits {
-  size_t streams = 32;  // WriteObject and ReadObject; each may hold a few MiB
+  // WriteObject, ReadObject, VerifyObjects and RegisterDecoder: each may hold a few MiB and run
+  // decoders.
+  size_t streams = 32;
   size_t others = 16;
 };
 
@@ -35,20 +37,39 @@ class ArchiveService : public grpc::Service {
   bool Idle() const;
 
  private:
-  using WriteStream = grpc::ServerReaderWriter<v1::WriteObjectResponse, grpc::ByteBuffer>;
-  using ReadStream = grpc::ServerWriter<v1::ReadObjectResponse>;
+  // What a call does once its request is in and parsed. The response of a stream is a
+  // grpc::ServerWriter.
+  template <class Request, class Response>
+  using Handler = absl::Status (ArchiveService::*)(grpc::ServerContext* context,
+                                                   const Request& request, Response* response);
 
-  grpc::Status WriteObject(grpc::ServerContext* context, WriteStream* stream);
-  grpc::Status ReadObject(grpc::ServerContext* context, const grpc::ByteBuffer* request,
-                          ReadStream* stream);
-  grpc::Status GetObject(grpc::ServerContext* context, const grpc::ByteBuffer* request,
+  // `method` is the whole path, and a literal. `gate` is asked before the request is parsed.
+  void AddWriteObject(const char* method, CallGate* gate);
+  template <class Request, class Response>
+  void AddStream(const char* method, CallGate* gate,
+                 Handler<Request, grpc::ServerWriter<Response>> handler);
+  template <class Request, class Response>
+  void AddUnary(const char* method, CallGate* gate, Handler<Request, Response> handler);
+  template <class Request, class Response>
+  grpc::Status Call(CallGate* gate, grpc::ServerContext* context, const grpc::ByteBuffer& bytes,
+                    Response* response, Handler<Request, Response> handler);
+
+  absl::Status ReadObject(grpc::ServerContext* context, const v1::ReadObjectRequest& request,
+                          grpc::ServerWriter<v1::ReadObjectResponse>* stream);
+  absl::Status GetObject(grpc::ServerContext* context, const v1::GetObjectRequest& request,
                          v1::Object* response);
-  grpc::Status ListObjects(grpc::ServerContext* context, const grpc::ByteBuffer* request,
+  absl::Status ListObjects(grpc::ServerContext* context, const v1::ListObjectsRequest& request,
                            v1::ListObjectsResponse* response);
-  grpc::Status DeleteObject(grpc::ServerContext* context, const grpc::ByteBuffer* request,
+  absl::Status DeleteObject(grpc::ServerContext* context, const v1::DeleteObjectRequest& request,
                             v1::DeleteObjectResponse* response);
-
-  absl::Status List(const v1::ListObjectsRequest& request, v1::ListObjectsResponse* response);
+  absl::Status VerifyObjects(grpc::ServerContext* context, const v1::VerifyObjectsRequest& request,
+                             grpc::ServerWriter<v1::VerifyObjectsResponse>* stream);
+  absl::Status RegisterDecoder(grpc::ServerContext* context,
+                               const v1::RegisterDecoderRequest& request, v1::Decoder* response);
+  absl::Status GetDecoder(grpc::ServerContext* context, const v1::GetDecoderRequest& request,
+                          v1::GetDecoderResponse* response);
+  absl::Status ListDecoders(grpc::ServerContext* context, const v1::ListDecodersRequest& request,
+                            v1::ListDecodersResponse* response);
 
   Archive* const archive_;
   CallGate streams_;

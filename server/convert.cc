@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <map>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "archive/errors.h"
 #include "archive/text.h"
 #include "archive/wire_text.h"
+#include "server/status.h"
 
 namespace vxa {
 namespace {
@@ -21,6 +23,7 @@ constexpr size_t kMaxSourcePathBytes = 4096;  // Linux's PATH_MAX
 constexpr size_t kMaxMediaTypeBytes = 255;    // RFC 6838, section 4.2: 127 + '/' + 127
 constexpr size_t kMaxDelimiterBytes = 1024;   // a name's length
 constexpr uint32_t kMaxPageSize = 1000;
+constexpr int kMaxVerifiedNames = 1000;
 
 absl::Status Invalid(const std::string& message) { return Error(Reason::kInvalidRequest, message); }
 
@@ -80,6 +83,19 @@ absl::StatusOr<SourceInfo> FromProto(const v1::Source& source) {
   return info;
 }
 
+absl::StatusOr<Decoding> FromProto(const v1::Decoding& proto) {
+  absl::StatusOr<Digest> decoder = vxa::FromProto(proto.decoder(), "decoding.decoder");
+  if (!decoder.ok()) return decoder.status();
+  absl::StatusOr<Digest> original =
+      vxa::FromProto(proto.original_digest(), "decoding.original_digest");
+  if (!original.ok()) return original.status();
+  Decoding decoding{.decoder = *decoder,
+                    .arguments = {proto.arguments().begin(), proto.arguments().end()},
+                    .original_digest = *original};
+  if (proto.has_original_size()) decoding.original_size = proto.original_size();
+  return decoding;
+}
+
 absl::StatusOr<Form> FromProto(v1::Form form) {
   switch (form) {
     case v1::ORIGINAL:
@@ -112,6 +128,26 @@ v1::DecodeCost ToProto(const DecodeCost& cost) {
   proto.set_instructions(cost.instructions);
   proto.set_peak_memory(cost.peak_memory);
   SetDuration(cost.time, proto.mutable_time());
+  return proto;
+}
+
+v1::ObjectDecoding ToProto(const ObjectDecoding& decoding) {
+  v1::ObjectDecoding proto;
+  *proto.mutable_decoder() = ToProto(decoding.decoder);
+  proto.set_decoder_name(decoding.cost.decoder_name);
+  for (const std::string& argument : decoding.arguments) proto.add_arguments(argument);
+  proto.set_stored_form_size(decoding.stored_form_size);
+  *proto.mutable_stored_form_digest() = ToProto(decoding.stored_form_digest);
+  *proto.mutable_cost() = ToProto(decoding.cost);
+  return proto;
+}
+
+v1::Verification ToProto(const Verification& verification) {
+  v1::Verification proto;
+  SetTimestamp(verification.time, proto.mutable_time());
+  proto.set_reproduced(verification.reproduced);
+  proto.set_detail(verification.detail);
+  proto.set_agent(verification.agent);
   return proto;
 }
 
@@ -158,6 +194,8 @@ v1::Object ToProto(const ObjectInfo& object) {
   if (object.source.modified) {
     SetTimestamp(*object.source.modified, proto.mutable_source()->mutable_modified());
   }
+  if (object.decoding) *proto.mutable_decoding() = ToProto(*object.decoding);
+  if (object.verification) *proto.mutable_verification() = ToProto(*object.verification);
   return proto;
 }
 
@@ -178,13 +216,49 @@ v1::ReadObjectMetadata ToProto(const ReadHeader& header) {
   return proto;
 }
 
-absl::StatusOr<Digest> FromProto(const v1::Digest& digest) {
+v1::VerifiedObject ToProto(const VerifiedVersion& version) {
+  v1::VerifiedObject proto;
+  proto.set_name(version.name);
+  proto.set_version(version.version);
+  if (!version.status.ok()) *proto.mutable_status() = ToRpcStatus(version.status);
+  proto.set_size(version.size);
+  for (const DecodeCost& cost : version.cost) *proto.add_cost() = ToProto(cost);
+  return proto;
+}
+
+v1::VerifySummary ToProto(const VerifySummary& summary) {
+  v1::VerifySummary proto;
+  proto.set_objects(summary.objects);
+  proto.set_damaged(summary.damaged);
+  proto.set_bytes(summary.bytes);
+  return proto;
+}
+
+v1::Decoder ToProto(const DecoderInfo& decoder) {
+  v1::Decoder proto;
+  *proto.mutable_id() = ToProto(decoder.id);
+  proto.set_origin(decoder.origin == DecoderInfo::Origin::kBuiltIn ? v1::Decoder::BUILT_IN
+                                                                   : v1::Decoder::REGISTERED);
+  proto.set_name(decoder.name);
+  proto.set_size(decoder.size);
+  proto.set_profile(std::string(vx::Name(decoder.profile)));
+  if (decoder.origin == DecoderInfo::Origin::kRegistered) {
+    SetTimestamp(decoder.registered, proto.mutable_register_time());
+    proto.set_registered_by(decoder.registered_by);
+  }
+  proto.set_approved(decoder.approved);
+  proto.set_disabled(decoder.disabled);
+  proto.set_disabled_reason(decoder.disabled_reason);
+  return proto;
+}
+
+absl::StatusOr<Digest> FromProto(const v1::Digest& digest, std::string_view field) {
   if (digest.algorithm() != v1::Digest::SHA256) {
-    return Invalid(absl::StrCat("digest.algorithm is ", static_cast<int>(digest.algorithm()),
+    return Invalid(absl::StrCat(Absl(field), ".algorithm is ", static_cast<int>(digest.algorithm()),
                                 "; SHA256 (1) is known"));
   }
   absl::StatusOr<Digest> result = Digest::FromBytes(HashAlgorithm::kSha256, digest.value());
-  if (!result.ok()) return Invalid(absl::StrCat("digest: ", result.status().message()));
+  if (!result.ok()) return Invalid(absl::StrCat(Absl(field), ": ", result.status().message()));
   return result;
 }
 
@@ -209,6 +283,11 @@ absl::StatusOr<PutSpec> FromProto(const v1::WriteObjectSpec& spec) {
   if (spec.has_if_version()) put.if_version = spec.if_version();
   put.request_id = spec.request_id();
   put.source = *std::move(source);
+  if (spec.has_decoding()) {
+    absl::StatusOr<Decoding> decoding = FromProto(spec.decoding());
+    if (!decoding.ok()) return decoding.status();
+    put.decoding = *std::move(decoding);
+  }
   return put;
 }
 
@@ -236,10 +315,8 @@ absl::StatusOr<ReadSpec> FromProto(const v1::ReadObjectRequest& request) {
 }
 
 absl::StatusOr<ListSpec> FromProto(const v1::ListObjectsRequest& request) {
-  if (request.page_size() > kMaxPageSize) {
-    return Invalid(
-        absl::StrCat("page_size is ", request.page_size(), "; at most ", kMaxPageSize, " may be"));
-  }
+  absl::StatusOr<uint32_t> page_size = PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
   if (absl::Status s = CheckBytes("delimiter", request.delimiter().size(), kMaxDelimiterBytes);
       !s.ok()) {
     return s;
@@ -248,7 +325,7 @@ absl::StatusOr<ListSpec> FromProto(const v1::ListObjectsRequest& request) {
   spec.ns = request.namespace_();
   spec.prefix = request.prefix();
   spec.delimiter = request.delimiter();
-  spec.page_size = request.page_size() == 0 ? kMaxPageSize : request.page_size();
+  spec.page_size = *page_size;
   spec.page_token = request.page_token();
   spec.versions = request.versions();
   return spec;
@@ -262,6 +339,44 @@ DeleteSpec FromProto(const v1::DeleteObjectRequest& request) {
   if (request.has_if_version()) spec.if_version = request.if_version();
   spec.request_id = request.request_id();
   return spec;
+}
+
+absl::StatusOr<VerifySpec> FromProto(const v1::VerifyObjectsRequest& request) {
+  if (request.names_size() > kMaxVerifiedNames) {
+    return Invalid(absl::StrCat("names: ", request.names_size(), " of them; ", kMaxVerifiedNames,
+                                " may be in one call"));
+  }
+  VerifySpec spec;
+  spec.ns = request.namespace_();
+  spec.names.assign(request.names().begin(), request.names().end());
+  spec.prefix = request.prefix();
+  spec.versions = request.versions();
+  return spec;
+}
+
+absl::StatusOr<RegisterSpec> FromProto(const v1::RegisterDecoderRequest& request) {
+  RegisterSpec spec;
+  spec.ns = request.namespace_();
+  spec.image = request.image();
+  spec.name = request.name();
+  if (!request.profile().empty()) {
+    absl::StatusOr<vx::Profile> profile = vx::ParseProfile(request.profile());
+    if (!profile.ok()) return Error(Reason::kDecoderRejected, Std(profile.status().message()));
+    spec.profile = *profile;
+  }
+  if (request.has_sample()) spec.sample = request.sample();
+  spec.arguments.assign(request.sample_arguments().begin(), request.sample_arguments().end());
+  if (request.has_sample_digest()) {
+    absl::StatusOr<Digest> digest = FromProto(request.sample_digest(), "sample_digest");
+    if (!digest.ok()) return digest.status();
+    spec.sample_digest = *digest;
+  }
+  return spec;
+}
+
+absl::StatusOr<uint32_t> PageSize(uint32_t asked) {
+  if (asked <= kMaxPageSize) return asked == 0 ? kMaxPageSize : asked;
+  return Invalid(absl::StrCat("page_size is ", asked, "; at most ", kMaxPageSize, " may be"));
 }
 
 }  // namespace vxa

@@ -3,7 +3,8 @@
 #ifndef SERVER_CONVERT_H_
 #define SERVER_CONVERT_H_
 
-#include <vector>
+#include <cstdint>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
@@ -14,16 +15,26 @@ namespace vxa {
 v1::Digest ToProto(const Digest& digest);
 v1::DecodeCost ToProto(const DecodeCost& cost);
 v1::View ToProto(const View& view);
+v1::ObjectDecoding ToProto(const ObjectDecoding& decoding);
+v1::Verification ToProto(const Verification& verification);
 v1::Object ToProto(const ObjectInfo& object);
 v1::WriteObjectResult ToProto(const PutResult& result);
 v1::ReadObjectMetadata ToProto(const ReadHeader& header);
+v1::VerifiedObject ToProto(const VerifiedVersion& version);
+v1::VerifySummary ToProto(const VerifySummary& summary);
+v1::Decoder ToProto(const DecoderInfo& decoder);
 
-// These return INVALID_REQUEST, naming the field.
-absl::StatusOr<Digest> FromProto(const v1::Digest& digest);
+// These return INVALID_REQUEST, naming the field (`field`, for a digest).
+absl::StatusOr<Digest> FromProto(const v1::Digest& digest, std::string_view field);
 absl::StatusOr<PutSpec> FromProto(const v1::WriteObjectSpec& spec);
 absl::StatusOr<ReadSpec> FromProto(const v1::ReadObjectRequest& request);
 absl::StatusOr<ListSpec> FromProto(const v1::ListObjectsRequest& request);
 DeleteSpec FromProto(const v1::DeleteObjectRequest& request);
+absl::StatusOr<VerifySpec> FromProto(const v1::VerifyObjectsRequest& request);
+// What comes out refers to `request`. DECODER_REJECTED for a profile that isn't known.
+absl::StatusOr<RegisterSpec> FromProto(const v1::RegisterDecoderRequest& request);
+// The page's size that was asked for, or the largest.
+absl::StatusOr<uint32_t> PageSize(uint32_t asked);
 
 }  // namespace vxa
 

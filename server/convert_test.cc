@@ -72,13 +72,86 @@ TEST(Convert, ASpecsTextsAreBounded) {
 TEST(Convert, ADigestMustBeASha256) {
   v1::Digest digest;
   digest.set_value(std::string(32, 'x'));
-  ExpectInvalid(FromProto(digest).status(), "algorithm is 0");
+  ExpectInvalid(FromProto(digest, "id").status(), "id.algorithm is 0");
   digest.set_algorithm(v1::Digest::SHA256);
-  EXPECT_TRUE(FromProto(digest).ok());
+  EXPECT_TRUE(FromProto(digest, "id").ok());
   for (size_t bytes : {0, 31, 33}) {
     digest.set_value(std::string(bytes, 'x'));
-    ExpectInvalid(FromProto(digest).status(), "digest");
+    ExpectInvalid(FromProto(digest, "id").status(), "id: ");
   }
+}
+
+TEST(Convert, ADecodingKeepsEverythingTheClientSaid) {
+  v1::WriteObjectSpec spec;
+  EXPECT_FALSE(FromProto(spec)->decoding.has_value());
+  v1::Decoding* decoding = spec.mutable_decoding();
+  *decoding->mutable_decoder() = ToProto(Digest::Of("decoder"));
+  decoding->add_arguments("-a");
+  decoding->add_arguments("");
+  *decoding->mutable_original_digest() = ToProto(Digest::Of("original"));
+  absl::StatusOr<PutSpec> put = FromProto(spec);
+  ASSERT_TRUE(put.ok()) << put.status();
+  EXPECT_EQ(put->decoding->decoder, Digest::Of("decoder"));
+  EXPECT_EQ(put->decoding->arguments, (std::vector<std::string>{"-a", ""}));
+  EXPECT_EQ(put->decoding->original_digest, Digest::Of("original"));
+  EXPECT_FALSE(put->decoding->original_size.has_value());
+  decoding->set_original_size(0);
+  EXPECT_EQ(FromProto(spec)->decoding->original_size, 0u);
+}
+
+TEST(Convert, ADecodingNeedsItsDecoderAndWhatMustComeOut) {
+  v1::WriteObjectSpec spec;
+  *spec.mutable_decoding()->mutable_original_digest() = ToProto(Digest::Of("original"));
+  ExpectInvalid(FromProto(spec).status(), "decoding.decoder.algorithm is 0");
+  *spec.mutable_decoding()->mutable_decoder() = ToProto(Digest::Of("decoder"));
+  spec.mutable_decoding()->mutable_original_digest()->mutable_value()->pop_back();
+  ExpectInvalid(FromProto(spec).status(), "decoding.original_digest: ");
+  spec.mutable_decoding()->clear_original_digest();
+  ExpectInvalid(FromProto(spec).status(), "decoding.original_digest");
+}
+
+TEST(Convert, AVerificationTakesAThousandNames) {
+  v1::VerifyObjectsRequest request;
+  request.set_prefix("p");
+  request.set_versions(true);
+  EXPECT_EQ(FromProto(request)->prefix, "p");
+  EXPECT_TRUE(FromProto(request)->versions);
+  for (int i = 0; i < 1000; ++i) request.add_names("n");
+  EXPECT_EQ(FromProto(request)->names.size(), 1000u);
+  request.add_names("n");
+  ExpectInvalid(FromProto(request).status(), "names: 1001");
+}
+
+TEST(Convert, ARegistrationRefersToItsRequest) {
+  v1::RegisterDecoderRequest request;
+  request.set_image("image");
+  request.set_name("name");
+  absl::StatusOr<RegisterSpec> spec = FromProto(request);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->image.data(), request.image().data());
+  EXPECT_EQ(spec->name, "name");
+  EXPECT_EQ(spec->profile, vx::Profile::kVx2026);
+  EXPECT_FALSE(spec->sample.has_value());
+  EXPECT_FALSE(spec->sample_digest.has_value());
+  request.set_profile("vx-2026-int");
+  request.set_sample("");
+  request.add_sample_arguments("-a");
+  *request.mutable_sample_digest() = ToProto(Digest::Of("x"));
+  spec = FromProto(request);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->profile, vx::Profile::kVx2026Int);
+  EXPECT_EQ(spec->sample, "");
+  EXPECT_EQ(spec->arguments, std::vector<std::string>{"-a"});
+  EXPECT_EQ(spec->sample_digest, Digest::Of("x"));
+}
+
+TEST(Convert, ARegistrationsProfileAndDigestMustMakeSense) {
+  v1::RegisterDecoderRequest request;
+  request.set_profile("vx-1993");
+  EXPECT_EQ(ReasonName(FromProto(request).status()), "DECODER_REJECTED");
+  request.clear_profile();
+  request.mutable_sample_digest();
+  ExpectInvalid(FromProto(request).status(), "sample_digest.algorithm");
 }
 
 TEST(Convert, AReadTakesPartsFormsAndPreconditions) {
@@ -142,6 +215,68 @@ TEST(Convert, AnObjectShowsWhatIsKnownOfIt) {
   EXPECT_FALSE(proto.views(0).has_digest());
   EXPECT_EQ(proto.views(0).failure(), "guest said \\xff");
   EXPECT_EQ(proto.source().path(), "p\xff");
+}
+
+TEST(Convert, AnObjectShowsItsDecodingAndItsLastVerification) {
+  ObjectInfo object;
+  object.decoding = ObjectDecoding{.decoder = Digest::Of("d"),
+                                   .arguments = {"-a"},
+                                   .stored_form_size = 7,
+                                   .stored_form_digest = Digest::Of("s"),
+                                   .cost = {.decoder_name = "zlib", .instructions = 9}};
+  object.verification = Verification{
+      .time = absl::FromUnixSeconds(5), .reproduced = false, .detail = "why", .agent = "who"};
+  const v1::Object proto = ToProto(object);
+  EXPECT_EQ(proto.decoding().decoder().value(), Digest::Of("d").raw());
+  EXPECT_EQ(proto.decoding().decoder_name(), "zlib");
+  EXPECT_EQ(proto.decoding().arguments(0), "-a");
+  EXPECT_EQ(proto.decoding().stored_form_size(), 7u);
+  EXPECT_EQ(proto.decoding().stored_form_digest().value(), Digest::Of("s").raw());
+  EXPECT_EQ(proto.decoding().cost().instructions(), 9u);
+  EXPECT_EQ(proto.verification().time().seconds(), 5);
+  EXPECT_FALSE(proto.verification().reproduced());
+  EXPECT_EQ(proto.verification().detail(), "why");
+  EXPECT_EQ(proto.verification().agent(), "who");
+  const v1::Object plain = ToProto(ObjectInfo());
+  EXPECT_FALSE(plain.has_decoding());
+  EXPECT_FALSE(plain.has_verification());
+}
+
+TEST(Convert, AVerifiedObjectCarriesItsOwnError) {
+  VerifiedVersion version{.name = "n", .version = 2, .size = 5};
+  EXPECT_EQ(ToProto(version).status().code(), 0);
+  version.status = Error(Reason::kDataDamaged, "flipped");
+  version.cost.push_back({.instructions = 3});
+  const v1::VerifiedObject proto = ToProto(version);
+  EXPECT_EQ(proto.name(), "n");
+  EXPECT_EQ(proto.version(), 2u);
+  EXPECT_EQ(proto.size(), 5u);
+  EXPECT_EQ(proto.status().code(), static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(proto.status().message(), "flipped");
+  EXPECT_EQ(proto.cost(0).instructions(), 3u);
+}
+
+TEST(Convert, ADecoderThatIsBuiltInWasRegisteredByNobody) {
+  DecoderInfo decoder{.id = Digest::Of("d"), .name = "zlib", .size = 7, .approved = true};
+  v1::Decoder proto = ToProto(decoder);
+  EXPECT_EQ(proto.id().value(), Digest::Of("d").raw());
+  EXPECT_EQ(proto.origin(), v1::Decoder::BUILT_IN);
+  EXPECT_EQ(proto.name(), "zlib");
+  EXPECT_EQ(proto.size(), 7u);
+  EXPECT_EQ(proto.profile(), "vx-2026");
+  EXPECT_FALSE(proto.has_register_time());
+  EXPECT_TRUE(proto.approved());
+  decoder.origin = DecoderInfo::Origin::kRegistered;
+  decoder.registered = absl::FromUnixSeconds(3);
+  decoder.registered_by = "somebody";
+  decoder.disabled = true;
+  decoder.disabled_reason = "why";
+  proto = ToProto(decoder);
+  EXPECT_EQ(proto.origin(), v1::Decoder::REGISTERED);
+  EXPECT_EQ(proto.register_time().seconds(), 3);
+  EXPECT_EQ(proto.registered_by(), "somebody");
+  EXPECT_TRUE(proto.disabled());
+  EXPECT_EQ(proto.disabled_reason(), "why");
 }
 
 TEST(Convert, ADeleteMarkerHasNoBytes) {

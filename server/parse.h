@@ -37,6 +37,7 @@ inline CallContext ContextOf(grpc::ServerContext* context) {
   if (deadline != std::chrono::system_clock::time_point::max()) {
     call.deadline = absl::FromChrono(deadline);
   }
+  call.agent = context->peer();
   call.cancelled = [context] { return context->IsCancelled(); };
   return call;
 }

@@ -10,10 +10,11 @@
 
 namespace vxa {
 
-// REQUIRES: `status` isn't OK.
+// For a message in a stream. REQUIRES: `status` isn't OK.
 google::rpc::Status ToRpcStatus(const absl::Status& status);
 
-// With ToRpcStatus's message as its details, which gRPC sends as `grpc-status-details-bin`.
+// For a call that fails: with the google.rpc.Status as its details, which gRPC sends as
+// `grpc-status-details-bin`, and texts cut to what trailers may have.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace vxa

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "archive/errors.h"
-#include "google/rpc/error_details.pb.h"
 #include "archive/wire_text.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace vxa {
 namespace {
@@ -44,9 +44,25 @@ TEST(ToGrpcStatus, FitsInTheTrailersThatClientsTake) {
   EXPECT_LT(status.error_message().size() * 3 + status.error_details().size() * 4 / 3, 8192u - 512);
 }
 
+TEST(ToRpcStatus, HasRoomForAllThatIsPassedOnOfAGuestsWords) {
+  const std::string words(4096, '\xff');
+  const google::rpc::Status status = ToRpcStatus(Error(Reason::kProofFailed, words + "end"));
+  EXPECT_EQ(status.message().size(), 4 * 4096 + 3u);
+  EXPECT_LT(ToRpcStatus(Error(Reason::kProofFailed, std::string(1 << 20, 'x'))).message().size(),
+            32u << 10);
+}
+
 TEST(WireText, KeepsUtf8AndEscapesTheRest) {
   EXPECT_EQ(WireText("aü", 100), "aü");
   EXPECT_EQ(WireText("a\xff", 100), "a\\xff");
+  EXPECT_EQ(WireText("ü\xc3", 100), "ü\\xc3");
+}
+
+TEST(WireText, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(WireText("\x1b[2J\r\x7f", 100), "\\x1b[2J\\x0d\\x7f");
+  EXPECT_EQ(WireText("\xc2\x9b", 100), "\\xc2\\x9b");  // U+009B is ESC [ in one
+  EXPECT_EQ(WireText(std::string_view("a\0b", 3), 100), "a\\x00b");
+  EXPECT_EQ(WireText("two\n\tlines", 100), "two\n\tlines");
 }
 
 TEST(WireText, CutsBetweenCharacters) {

@@ -100,7 +100,7 @@ absl::Status ObjectWriter::Append(const v1::WriteObjectData& data) {
 }
 
 absl::Status ObjectWriter::Finish(const v1::WriteObjectFinish& finish) {
-  absl::StatusOr<Digest> digest = FromProto(finish.digest());
+  absl::StatusOr<Digest> digest = FromProto(finish.digest(), "finish.digest");
   absl::StatusOr<PutResult> result = digest.ok() ? upload_->Finish(finish.size(), *digest)
                                                  : absl::StatusOr<PutResult>(digest.status());
   if (!result.ok()) return result.status();

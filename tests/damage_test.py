@@ -7,24 +7,9 @@ import shutil
 import grpc
 
 import harness
-from harness import Client, Server, TestCase, noise, text
+from harness import Client, Server, TestCase, find, flip, noise, text
 
 Code = grpc.StatusCode
-
-
-def flip(path, offset, bit=0):
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ 1 << bit]))
-
-
-def find(path, needle):
-    with open(path, "rb") as file:
-        offset = file.read().find(needle)
-    assert offset >= 0
-    return offset
 
 
 class Damage(TestCase):

@@ -1,5 +1,8 @@
 """end_to_end_test: a Python test that talks to real server processes."""
 
+# Guests that tests register as decoders (harness.guest).
+GUESTS = ["cat", "echo_args", "fault", "hog", "xor"]
+
 def end_to_end_test(name, data = [], **kwargs):
     """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts."""
     native.sh_test(
@@ -13,6 +16,6 @@ def end_to_end_test(name, data = [], **kwargs):
             "//client:vxa",
             "//server:vxad",
             "//vxengine:vxworker",
-        ] + data,
+        ] + ["//decoders/testing:" + guest for guest in GUESTS] + data,
         **kwargs
     )

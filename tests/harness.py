@@ -37,6 +37,13 @@ from vxa.v1 import vxa_pb2, vxa_pb2_grpc  # noqa: E402
 VXAD = os.path.join(ROOT, "server", "vxad")
 VXA = os.path.join(ROOT, "client", "vxa")
 
+
+def guest(name):
+    """The image of a test guest (decoders/testing)."""
+    with open(os.path.join(ROOT, "decoders", "testing", name + ".vx"), "rb") as image:
+        return image.read()
+
+
 PIECE = 1 << 20  # bytes of data in a message
 
 
@@ -55,7 +62,8 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [VXAD, "--data", self.directory, "--listen", "127.0.0.1:0", *self.options],
-                stdout=subprocess.PIPE, stderr=log, text=True)
+                stdout=subprocess.PIPE, stderr=log, text=True,
+                restore_signals=False)  # SIGXFSZ stays ignored: a file too large is an error, not the end
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
             raise AssertionError(f"vxad did not start: {line!r}; its log:\n{self.log()}")
@@ -106,6 +114,12 @@ class Server:
                 if name == "vxworker" and int(parent) == self.process.pid and state != "Z":
                     found.append(int(entry))
         return found
+
+    def lose_index(self):
+        """Starts again with nothing but the packs."""
+        self.stop()
+        shutil.rmtree(os.path.join(self.directory, "index"))
+        self.start()
 
     def packs(self):
         folder = os.path.join(self.directory, "packs")
@@ -172,6 +186,28 @@ def finish(size, sha256):
     return vxa_pb2.WriteObjectRequest(finish=vxa_pb2.WriteObjectFinish(size=size, digest=sha256))
 
 
+def decoding(decoder, original, *arguments, size=True):
+    """A Decoding with this decoder's digest, of this original."""
+    return vxa_pb2.Decoding(decoder=decoder, arguments=arguments, original_digest=digest(original),
+                            original_size=len(original) if size else None)
+
+
+def find(path, needle):
+    """The offset of these bytes, which are in the file."""
+    with open(path, "rb") as file:
+        offset = file.read().find(needle)
+    assert offset >= 0
+    return offset
+
+
+def flip(path, offset, bit=0):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1 << bit]))
+
+
 def put_messages(name, data, **fields):
     yield spec(name, **fields)
     for offset in range(0, len(data), PIECE):
@@ -182,9 +218,9 @@ def put_messages(name, data, **fields):
 class Client:
     """The API's calls, with data gathered and errors raised. A context manager."""
 
-    def __init__(self, server):
+    def __init__(self, server, options=()):
         self.channel = grpc.insecure_channel(server.address, options=[
-            ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)])
+            ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), *options])
         self.stub = vxa_pb2_grpc.ArchiveStub(self.channel)
 
     def write(self, messages):
@@ -239,6 +275,30 @@ class Client:
     def delete(self, name, namespace="default", **fields):
         return self.stub.DeleteObject(
             vxa_pb2.DeleteObjectRequest(namespace=namespace, name=name, **fields)).version
+
+    def verify(self, *names, namespace="default", timeout=None, **fields):
+        """The VerifiedObjects by (name, version), and the VerifySummary."""
+        request = vxa_pb2.VerifyObjectsRequest(namespace=namespace, names=names, **fields)
+        verified, summary = {}, None
+        for response in self.stub.VerifyObjects(request, timeout=timeout):
+            assert summary is None, response
+            if response.HasField("object"):
+                key = (response.object.name, response.object.version)
+                assert key not in verified, response
+                verified[key] = response.object
+            elif response.HasField("summary"):
+                summary = response.summary
+        return verified, summary
+
+    def register(self, image, namespace="default", **fields):
+        return self.stub.RegisterDecoder(
+            vxa_pb2.RegisterDecoderRequest(namespace=namespace, image=image, **fields))
+
+    def decoder(self, decoder_id, namespace="default", **fields):
+        return self.stub.GetDecoder(vxa_pb2.GetDecoderRequest(namespace=namespace, id=decoder_id, **fields))
+
+    def decoders(self, namespace="default", **fields):
+        return self.stub.ListDecoders(vxa_pb2.ListDecodersRequest(namespace=namespace, **fields))
 
     def __enter__(self):
         return self

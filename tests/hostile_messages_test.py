@@ -5,7 +5,7 @@ import random
 import grpc
 
 import harness
-from harness import Client, Server, TestCase, data_message, digest, finish, spec
+from harness import Client, Server, TestCase, data_message, decoding, digest, finish, guest, put_messages, spec
 from vxa.v1 import vxa_pb2
 
 Code = grpc.StatusCode
@@ -75,14 +75,17 @@ class HostileMessages(TestCase):
     def test_random_bytes_as_messages(self):
         rng = random.Random(11)
         unary = [self.client.channel.unary_unary(f"/vxa.v1.Archive/{name}")
-                 for name in ("GetObject", "ListObjects", "DeleteObject")]
-        read = self.client.channel.unary_stream("/vxa.v1.Archive/ReadObject")
+                 for name in ("GetObject", "ListObjects", "DeleteObject", "RegisterDecoder", "GetDecoder",
+                              "ListDecoders")]
+        streams = [self.client.channel.unary_stream(f"/vxa.v1.Archive/{name}")
+                   for name in ("ReadObject", "VerifyObjects")]
         write = self.client.channel.stream_stream("/vxa.v1.Archive/WriteObject")
         for _ in range(100):
             junk = rng.randbytes(rng.randrange(1, 200))
             for call in unary:
                 self.assert_fails_somehow(call, junk)
-            self.assert_fails_somehow(lambda message: list(read(message)), junk)
+            for stream in streams:
+                self.assert_fails_somehow(lambda message, call=stream: list(call(message)), junk)
             try:
                 for answer in write(iter([spec("junk").SerializeToString(), junk])):
                     self.assertTrue(vxa_pb2.WriteObjectResponse.FromString(answer).HasField("error"))
@@ -107,6 +110,71 @@ class HostileMessages(TestCase):
         with self.assertRaises(grpc.RpcError) as raised:
             list(read(request))
         self.assertEqual(raised.exception.code(), Code.INVALID_ARGUMENT)
+
+    def test_decodings_with_wild_values(self):
+        cat = self.client.register(guest("cat")).id
+        sound = decoding(cat, b"x")
+
+        def put(**fields):
+            changed = vxa_pb2.Decoding()
+            changed.CopyFrom(sound)
+            for field, value in fields.items():
+                getattr(changed, field).CopyFrom(value)
+            return self.reasons(*put_messages("decoding", b"x", decoding=changed))
+
+        for bad in [vxa_pb2.Digest(), vxa_pb2.Digest(algorithm=99, value=bytes(32)),
+                    vxa_pb2.Digest(algorithm=1, value=bytes(31)), vxa_pb2.Digest(algorithm=1, value=bytes(1 << 20))]:
+            self.assertEqual(put(decoder=bad), ["INVALID_REQUEST"])
+            self.assertEqual(put(original_digest=bad), ["INVALID_REQUEST"])
+        self.assertEqual(self.reasons(*put_messages("decoding", b"x", decoding=vxa_pb2.Decoding())),
+                         ["INVALID_REQUEST"])
+        for size in 2**64 - 1, 2**63, 0:
+            wild = vxa_pb2.Decoding(decoder=cat, original_digest=digest(b"x"), original_size=size)
+            self.assertEqual(self.reasons(*put_messages("decoding", b"x", decoding=wild)), ["PROOF_FAILED"])
+        many = decoding(cat, b"x", *[""] * 200_000)
+        self.assertEqual(self.reasons(*put_messages("decoding", b"x", decoding=many)), ["INVALID_REQUEST"])
+        self.assertEqual(self.client.names(prefix="decoding"), [])
+
+    def test_requests_about_decoders_that_are_too_large(self):
+        with self.assertRaises(grpc.RpcError) as raised:
+            self.client.register(bytes(4 << 20))
+        self.assertEqual(raised.exception.code(), Code.RESOURCE_EXHAUSTED)
+        invalid = (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+        self.assert_fails(*invalid, self.client.register, guest("cat") + bytes(2 << 20))
+        self.assert_fails(*invalid, self.client.register, guest("cat"), sample=bytes(2 << 20))
+        self.assert_fails(*invalid, self.client.register, guest("cat"), name="x" * (1 << 20))
+        self.assert_fails(*invalid, self.client.decoders, page_token="x" * (1 << 20))
+        self.assert_fails(*invalid, self.client.decoder, vxa_pb2.Digest(algorithm=1, value=bytes(1 << 20)))
+        self.assert_fails(*invalid, self.client.verify, prefix="x" * (1 << 20))
+        self.assert_fails(*invalid, self.client.verify, *["x"] * 100_000)
+        self.assert_fails(Code.INVALID_ARGUMENT, "INVALID_NAME", self.client.verify, "x" * (1 << 20))
+
+    def test_images_with_flipped_bits(self):
+        rng = random.Random(5)
+        cat = guest("cat")
+        for _ in range(60):
+            image = bytearray(cat)
+            for _ in range(rng.choice([1, 3])):  # headers, mostly
+                image[rng.randrange(rng.choice([116, len(image)]))] ^= 1 << rng.randrange(8)
+            with self.subTest(image=image[:116].hex()):
+                try:
+                    decoder = self.client.stub.RegisterDecoder(
+                        vxa_pb2.RegisterDecoderRequest(namespace="default", image=bytes(image)), timeout=3)
+                    self.assertEqual(decoder.id, digest(bytes(image)))
+                except grpc.RpcError as error:
+                    self.assertIn((error.code(), harness.rpc_reason(error)),
+                                  [(Code.INVALID_ARGUMENT, "DECODER_REJECTED"),
+                                   (Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
+                                   (Code.DEADLINE_EXCEEDED, None)], error.details())
+        self.assertTrue(harness.wait_until(lambda: not self.server.workers()))
+
+    def test_texts_about_decoders_that_are_not_utf8(self):
+        sound = vxa_pb2.RegisterDecoderRequest(namespace="default", image=b"x", name="AAAA").SerializeToString()
+        register = self.client.channel.unary_unary("/vxa.v1.Archive/RegisterDecoder")
+        with self.assertRaises(grpc.RpcError) as raised:
+            register(sound.replace(b"AAAA", b"\xff\xfe\xfd\xfc"))
+        self.assertEqual(harness.rpc_reason(raised.exception), "INVALID_REQUEST")
+        self.assertIn("RegisterDecoderRequest", raised.exception.details())
 
     def test_an_unknown_method(self):
         call = self.client.channel.unary_unary("/vxa.v1.Archive/Nothing")

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 
+import grpc
 
 import harness
 from harness import Client, Server, TestCase
@@ -94,6 +95,23 @@ class Memory(TestCase):
                 client.__exit__()
             with Client(server) as client:
                 self.assertTrue(harness.wait_until(lambda: self.takes_a_put(client)))
+
+    def test_more_registrations_than_it_takes_cost_no_memory(self):
+        with Server() as server:
+            image = harness.guest("fault")
+            request = vxa_pb2.RegisterDecoderRequest(
+                namespace="default", image=image + bytes((2 << 20) - len(image)), sample=bytes(512 << 10),
+                sample_arguments=["spin"])
+            clients = [Client(server) for _ in range(40)]
+            calls = [client.stub.RegisterDecoder.future(request) for client in clients]
+            # Those that are let in wait for their trial runs, the others are told to come back.
+            self.assertTrue(harness.wait_until(lambda: sum(call.done() for call in calls) == 40 - 32))
+            self.assertEqual({call.code() for call in calls if call.done()}, {grpc.StatusCode.UNAVAILABLE})
+            self.assertLess(server.peak_memory(), LIMIT)
+            for client, call in zip(clients, calls):
+                call.cancel()
+                client.__exit__()
+            self.assertTrue(harness.wait_until(lambda: not server.workers()))
 
     def takes_a_put(self, client):
         try:

@@ -72,6 +72,22 @@ static void ReadPastEnd(unsigned times) {
   while (times-- > 0) Print(vx_call(VX_CALL_READ, VX_FD_INPUT, (unsigned)some_data, 1));
 }
 
+static void Spin(unsigned unused) {
+  for (;;) __asm__ volatile("");
+}
+static void Flood(unsigned unused) {
+  for (;;) write(VX_FD_OUTPUT, some_data, sizeof some_data);
+}
+
+/* Says what its input says, and ends with `status`. */
+static void Complain(unsigned status) {
+  int length;
+  while ((length = read(VX_FD_INPUT, some_data, sizeof some_data)) > 0) {
+    write(VX_FD_DIAGNOSTICS, some_data, (unsigned)length);
+  }
+  _exit((int)status);
+}
+
 static void Exit(unsigned status) { _exit((int)status); }
 static void Abort(unsigned unused) { abort(); }
 static void Diagnose(unsigned bytes) {
@@ -107,6 +123,9 @@ static const struct {
     {"write-length", WriteLength},
     {"brk", Brk},
     {"read-past-end", ReadPastEnd},
+    {"spin", Spin},
+    {"flood", Flood},
+    {"complain", Complain},
     {"exit", Exit},
     {"abort", Abort},
     {"diagnose", Diagnose},

@@ -45,6 +45,13 @@ TEST(SdkTest, InputOfAnyLengthGoesThrough) {
   }
 }
 
+TEST(SdkTest, XorUndoesItself) {
+  const std::string once = RunNamed("xor", {"key"}, "some input").output;
+  EXPECT_EQ(once.substr(0, 3), (std::string{'s' ^ 'k', 'o' ^ 'e', 'm' ^ 'y'}));
+  EXPECT_EQ(RunNamed("xor", {"key"}, once).output, "some input");
+  EXPECT_EQ(RunNamed("xor", {}, once).exit_status, 2u);
+}
+
 TEST(SdkTest, ReadReturnsZeroAgainAndAgainAtTheEnd) {
   GuestRun run = RunNamed("fault", {"read-past-end", "3"}, "input");
   EXPECT_EQ(run.output, "0\n0\n0\n");
