@@ -79,6 +79,13 @@ bool ParseOptions(int argc, const char* const* argv, ServerOptions* options, Exi
       ->type_name("N")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option(
+         "--pack-size", options->pack_size,
+         "bytes after which a new pack file is begun, at least 16M; K, M, G or T may follow")
+      ->type_name("BYTES")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(uint64_t{16} << 20, uint64_t{1} << 62))
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

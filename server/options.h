@@ -2,6 +2,7 @@
 #ifndef SERVER_OPTIONS_H_
 #define SERVER_OPTIONS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,7 +16,8 @@ struct ServerOptions {
   std::string worker;                     // path of vxworker; empty: found beside the program
   absl::Duration grace = absl::Seconds(10);
   int max_streams = 32;
-  int decodes = 4;  // decoders running at once
+  int decodes = 4;                         // decoders running at once
+  uint64_t pack_size = uint64_t{1} << 30;  // bytes after which a pack is left
 };
 
 // Where the program should end instead of serving.

@@ -31,13 +31,14 @@ TEST(Options, NeedOnlyTheDirectory) {
 
 TEST(Options, AreAllTaken) {
   const Parsed parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--grace=0.5",
-                               "--max-streams=2", "--decodes=3"});
+                               "--max-streams=2", "--decodes=3", "--pack-size=20M"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.listen, "[::1]:0");
   EXPECT_EQ(parsed.options.worker, "w");
   EXPECT_EQ(parsed.options.grace, absl::Milliseconds(500));
   EXPECT_EQ(parsed.options.max_streams, 2);
   EXPECT_EQ(parsed.options.decodes, 3);
+  EXPECT_EQ(parsed.options.pack_size, uint64_t{20} << 20);
 }
 
 TEST(Options, ThatAreWrongEndWithOneLineAndStatusTwo) {
@@ -49,6 +50,8 @@ TEST(Options, ThatAreWrongEndWithOneLineAndStatusTwo) {
       {"--data", "d", "--grace", "-1"},
       {"--data", "d", "--grace", "soon"},
       {"--data", "d", "--max-streams", "0"},
+      {"--data", "d", "--pack-size", "16777215"},
+      {"--data", "d", "--pack-size", "large"},
       {"--data", "d", "--listen", "127.0.0.1"},
   };
   for (const auto& arguments : kWrong) {

@@ -63,6 +63,7 @@ absl::Status Run(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Archive>> archive =
       Archive::Open({.directory = options.data,
                      .decoder = decoder->get(),
+                     .pack_size = options.pack_size,
                      .concurrent_decodes = options.decodes});
   if (!archive.ok()) return archive.status();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(archive->get(), options);

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ constexpr char kUsage[] =
     "  --profile=NAME        instructions allowed: vx-2026 (the default) or vx-2026-int\n"
     "  --memory=BYTES        of segments, stack and heap together; K, M or G may follow (default "
     "1G)\n"
+    "  --stack=BYTES         of its stack, at most (default 8M, the least is 64K)\n"
     "  --max-instructions=N  end the guest after so many\n"
     "  --stats               print what the run cost to standard error\n"
     "  --json                print the whole outcome, with all registers, to standard error\n"
@@ -126,6 +128,18 @@ std::optional<uint64_t> ParseNumber(std::string_view text, bool size) {
   return value << shift;
 }
 
+// Sets a limit to the number that is given for the option `name`.
+template <typename Number>
+absl::Status SetLimit(std::string_view name, bool size, Number* limit) {
+  const std::optional<uint64_t> number = ParseNumber(optarg, size);
+  if (!number || *number > std::numeric_limits<Number>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("--%s=%s is not a number that makes sense", name, optarg));
+  }
+  *limit = static_cast<Number>(*number);
+  return absl::OkStatus();
+}
+
 struct CommandLine {
   vx::Options options;
   bool stats = false;
@@ -135,16 +149,18 @@ struct CommandLine {
 };
 
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
-  enum { kEngine = 1, kProfile, kMemory, kMaxInstructions, kStats, kJson, kHelp };
+  enum { kEngine = 1, kProfile, kMemory, kStack, kMaxInstructions, kStats, kJson, kHelp };
   constexpr option kOptions[] = {{"engine", required_argument, nullptr, kEngine},
                                  {"profile", required_argument, nullptr, kProfile},
                                  {"memory", required_argument, nullptr, kMemory},
+                                 {"stack", required_argument, nullptr, kStack},
                                  {"max-instructions", required_argument, nullptr, kMaxInstructions},
                                  {"stats", no_argument, nullptr, kStats},
                                  {"json", no_argument, nullptr, kJson},
                                  {"help", no_argument, nullptr, kHelp},
                                  {}};
   CommandLine line;
+  vx::Limits& limits = line.options.limits;
   opterr = 0;
   int chosen;
   // "+" stops at GUEST: what follows is the guest's own. ":" tells missing arguments apart.
@@ -163,17 +179,16 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
         break;
       }
       case kMemory:
-      case kMaxInstructions: {
-        const std::optional<uint64_t> number = ParseNumber(optarg, chosen == kMemory);
-        if (!number) {
-          return absl::InvalidArgumentError(
-              absl::StrFormat("--%s=%s is not a number that makes sense",
-                              chosen == kMemory ? "memory" : "max-instructions", optarg));
-        }
-        vx::Limits& limits = line.options.limits;
-        (chosen == kMemory ? limits.memory : limits.instructions) = *number;
+        if (absl::Status s = SetLimit("memory", true, &limits.memory); !s.ok()) return s;
         break;
-      }
+      case kStack:
+        if (absl::Status s = SetLimit("stack", true, &limits.stack); !s.ok()) return s;
+        break;
+      case kMaxInstructions:
+        if (absl::Status s = SetLimit("max-instructions", false, &limits.instructions); !s.ok()) {
+          return s;
+        }
+        break;
       case kStats:
         line.stats = true;
         break;

@@ -126,6 +126,15 @@ TEST_F(VxrunTest, LimitsMemory) {
   EXPECT_THAT(result.error, HasSubstr("the image and its stack take 8458240 bytes"));
 }
 
+TEST_F(VxrunTest, LimitsTheStack) {
+  GuestCode(Exit(0));
+  EXPECT_THAT(Shell("$VXRUN --stats --stack=64K $GUEST").error, HasSubstr(" 132 KiB of memory"));
+  EXPECT_THAT(Shell("$VXRUN --stats --stack=1M $GUEST").error, HasSubstr(" 1092 KiB of memory"));
+  const Result result = Shell("$VXRUN --stack=65535 $GUEST");
+  EXPECT_EQ(result.status, 125);
+  EXPECT_THAT(result.error, HasSubstr("stack is 65535"));
+}
+
 TEST_F(VxrunTest, PrintsWhatARunCost) {
   GuestCode(Write(1, kDataAddress, 5) + Exit(0));
   const Result result = Shell("$VXRUN --stats $GUEST");
@@ -159,6 +168,7 @@ TEST_F(VxrunTest, NamesWhatIsWrongWithTheCommandLine) {
       {"$VXRUN --memory= $GUEST", "vxrun: --memory= is not a number"},
       {"$VXRUN --memory=-1 $GUEST", "vxrun: --memory=-1 is not a number"},
       {"$VXRUN --memory=99999999999G $GUEST", "is not a number"},
+      {"$VXRUN --stack=4G $GUEST", "vxrun: --stack=4G is not a number"},
       {"$VXRUN --max-instructions=1K $GUEST", "vxrun: --max-instructions=1K is not a number"},
       {"$VXRUN --engine=warp $GUEST", "there is no engine \"warp\"; there are: interpreter"},
       {"$VXRUN --profile=x $GUEST", "there are: vx-2026, vx-2026-int"},
