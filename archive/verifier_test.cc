@@ -124,7 +124,8 @@ TEST_F(VerifierTest, RecordsWhatIsDoneWhenTheCallerHasEnough) {
 }
 
 TEST_F(VerifierTest, TellsHowFarItIsInLargeObjects) {
-  ASSERT_TRUE(Put(*archive_, "large", std::string(200 << 20, 'x')).ok());
+  ASSERT_TRUE(
+      Put(*archive_, {.name = "large", .codec = "store"}, std::string(200 << 20, 'x')).ok());
   Results results;
   ASSERT_TRUE(archive_->Verify({}, results, {}).ok());
   EXPECT_EQ(results.progress, 3);
