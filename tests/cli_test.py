@@ -47,6 +47,8 @@ class PutAndGet(CommandLine):
     def test_the_codec_can_be_chosen(self):
         self.write("codec", text(10_000))
         self.assertEqual(self.json("put", "codec", "codec/store", "--codec", "store")[0]["object"]["codec"], "store")
+        self.assertEqual(self.json("put", "codec", "codec/bzip2", "--codec", "bzip2")[0]["object"]["codec"], "bzip2")
+        self.assertEqual(self.vxa("cat", "codec/bzip2")[0], text(10_000))
         self.assertIn(b"lzw", self.vxa("put", "codec", "--codec", "lzw", status=NOT_FOUND)[1])
 
     def test_if_absent_keeps_what_is_there(self):

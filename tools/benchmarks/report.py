@@ -85,13 +85,12 @@ class Table:
 
 
 def alternate(rounds, run_round):
-    """Calls run_round(number), 0 for the warm-up, whose times don't count; it gives a dict of seconds by key."""
+    """Calls run_round() so many times; it gives a dict of seconds by key. Lists of them by key."""
     samples = {}
-    for number in range(rounds + 1):
-        for key, seconds in run_round(number).items():
-            if number > 0:
-                samples.setdefault(key, []).append(seconds)
-        print(f"round {number} of {rounds} done" if number else "warm-up done", file=sys.stderr)
+    for number in range(1, rounds + 1):
+        for key, seconds in run_round().items():
+            samples.setdefault(key, []).append(seconds)
+        print(f"round {number} of {rounds} done", file=sys.stderr)
     return samples
 
 
@@ -158,7 +157,7 @@ def write(arguments, title, tables, facts):
     print(title)
     for table in tables:
         print("\n" + table.to_text())
-    print("\nRatios: times the baseline's time, the median over the rounds.")
+    print("\nRatios: how many times the baseline's time; the median over the rounds. The mean leaves baselines out.")
     for group, values in facts.items():
         if isinstance(values, dict):
             values = ", ".join(f"{key} {value}" for key, value in values.items())
@@ -171,8 +170,16 @@ def write(arguments, title, tables, facts):
             file.write(svg(title, tables))
 
 
+def positive(text):
+    """The number in an option that has to be at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def add_options(parser):
-    parser.add_argument("--rounds", type=int, default=5, help="that count, after one to warm up (default: 5)")
+    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
     parser.add_argument("--json", metavar="FILE", help="where to write all that was measured")
     parser.add_argument("--svg", metavar="FILE", help="where to draw it")
     parser.add_argument("--quick", action="store_true", help="one round of little work: to see that all runs")

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,16 +106,17 @@ def peak_memory(pid):
 
 
 class Bench:
-    def __init__(self, arguments, directory):
-        self.binaries = arguments.binaries
+    """What is measured, for one amount of work. The last two members are what was seen meanwhile."""
+
+    def __init__(self, binaries, directory, large_size, objects):
+        self.binaries = binaries
         self.directory = directory
         self.large, self.small = os.path.join(directory, "large"), os.path.join(directory, "small")
         self.gzipped = self.large + ".gz"
-        self.large_size = 8 * MIB if arguments.quick else arguments.large_mib * MIB
-        self.objects = 50 if arguments.quick else arguments.objects
-        self.object_size = 4096
+        self.large_size, self.objects, self.object_size = large_size, objects, 4096
+        self.watched = False  # whether the workers' memory is looked at, which takes time
         self.compared = 0
-        self.server_memory = self.worker_memory = 0
+        self.memory = {"vxad": 0, "vxworker": 0}
 
     def binary(self, name):
         return os.path.abspath(os.path.join(self.binaries, name))
@@ -141,12 +143,12 @@ class Bench:
         self.compared += 1
         return result["seconds"]
 
-    def put_and_get(self, file, sampled, codec, streams):
+    def put_and_get(self, file, codec, streams):
         with Server(self) as server:
-            with self.watch(server) if sampled else contextlib.nullcontext():
+            with self.watch(server) if self.watched else contextlib.nullcontext():
                 put = self.load("put", file, server=server.address, codec=codec, streams=streams)
                 get = self.load("get", file, server=server.address, streams=streams)
-            self.server_memory = max(self.server_memory, peak_memory(server.process.pid))
+            self.memory["vxad"] = max(self.memory["vxad"], peak_memory(server.process.pid))
         return put, get
 
     @contextlib.contextmanager
@@ -156,7 +158,7 @@ class Bench:
 
         def look():
             while not ended.wait(0.005):
-                self.worker_memory = max([self.worker_memory, *map(peak_memory, server.workers())])
+                self.memory["vxworker"] = max([self.memory["vxworker"], *map(peak_memory, server.workers())])
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -189,19 +191,19 @@ class Bench:
                 sys.exit(f"store: {what} of {file} gave other bytes")
         self.compared += 1
 
-    def round(self, number):
+    def round(self):
         """Every measurement once, by table and row."""
-        s, sampled = {}, number == 0
+        s = {}
         s["large put", "dd"] = self.dd(self.large)
-        s["large put", "store"], s["large get", "store"] = self.put_and_get(self.large, sampled, "store", 1)
+        s["large put", "store"], s["large get", "store"] = self.put_and_get(self.large, "store", 1)
         s["large put", "sha256sum"] = s["large get", "sha256sum"] = self.run("sha256sum", self.large)
-        s["large put", "auto"], s["large get", "auto"] = self.put_and_get(self.large, sampled, "auto", 1)
+        s["large put", "auto"], s["large get", "auto"] = self.put_and_get(self.large, "auto", 1)
         s["large put", "zlib"] = self.load("deflate", self.large)
         s["large get", "gzip"] = self.run("gzip", "-dc", self.gzipped)
         s["small put", "dd"] = self.dd(self.small)
-        s["small put", "one"], s["small get", "one"] = self.put_and_get(self.small, sampled, "auto", 1)
+        s["small put", "one"], s["small get", "one"] = self.put_and_get(self.small, "auto", 1)
         s["small put", "files"] = self.files()
-        s["small put", "several"], s["small get", "several"] = self.put_and_get(self.small, sampled, "auto", STREAMS)
+        s["small put", "several"], s["small get", "several"] = self.put_and_get(self.small, "auto", STREAMS)
         s["small put", "sha256sum"] = s["small get", "sha256sum"] = self.run("sha256sum", self.small)
         s["small put", "zlib"] = self.load("deflate", self.small)
         return s
@@ -233,15 +235,22 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     report.add_options(parser)
     parser.add_argument("--dir", default=tempfile.gettempdir(), help="the disk to measure on (default: %(default)s)")
-    parser.add_argument("--large-mib", type=int, default=1024, help="MiB of the large object (default: %(default)s)")
-    parser.add_argument("--objects", type=int, default=10_000, help="how many small ones (default: %(default)s)")
+    parser.add_argument("--large-mib", type=report.positive, default=1024, help="MiB of the large object (default: %(default)s)")
+    parser.add_argument("--objects", type=report.positive, default=10_000, help="how many small ones (default: %(default)s)")
     parser.add_argument("--binaries", required=True, help=argparse.SUPPRESS)  # tools/bench knows
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    quick = {"large_size": 8 * MIB, "objects": 50}
+    full = {"large_size": arguments.large_mib * MIB, "objects": arguments.objects}
     rounds = 1 if arguments.quick else arguments.rounds
 
     with tempfile.TemporaryDirectory(prefix="vxa-bench-", dir=arguments.dir) as directory:
         machine = report.machine(directory)
-        bench = Bench(arguments, directory)
+        warm_up = Bench(arguments.binaries, directory, **quick)
+        warm_up.watched = True
+        warm_up.prepare()
+        warm_up.round()
+        bench = Bench(arguments.binaries, directory, **(quick if arguments.quick else full))
         bench.prepare()
         samples = report.alternate(rounds, bench.round)
     report.write(arguments, "store", tables(bench, samples), {
@@ -255,9 +264,9 @@ def main():
         },
         "flags": "bazel build --config=opt; vxad's defaults",
         "rounds": rounds,
-        "peak_memory_mib": {"vxad": round(bench.server_memory / MIB, 1),
-                            "vxworker": round(bench.worker_memory / MIB, 1)},
-        "outputs_with_the_right_sha256": bench.compared,
+        "peak_memory_mib": {"vxad": round(bench.memory["vxad"] / MIB, 1),
+                            "vxworker": round(warm_up.memory["vxworker"] / MIB, 1)},
+        "outputs_with_the_right_sha256": warm_up.compared + bench.compared,
     })
 
 
