@@ -106,6 +106,37 @@ TEST_F(PackScannerTest, ReportsAnEndWithinARecord) {
   }
 }
 
+TEST_F(PackScannerTest, TakesNoRecordOfThisPackForOneElsewhereInIt) {
+  PackFiles files(Env::Real(), directory_);
+  std::string header = EncodeRecordHeader({.type = RecordType::kBlob,
+                                           .length = static_cast<uint32_t>(bytes_.size()),
+                                           .sequence = 7,
+                                           .offset = bytes_.size(),
+                                           .uuid = (*files.Open(1))->header.uuid,
+                                           .payload = Digest::Of(bytes_)});
+  Write(bytes_ + header + bytes_);
+  EXPECT_EQ(Scan(), std::string(kAll) + " blob" + std::to_string(bytes_.size()));
+  header[20] ^= 1;
+  Write(bytes_ + header + bytes_);
+  EXPECT_EQ(Scan(), std::string(kAll) + " !");
+}
+
+TEST_F(PackScannerTest, BelievesALengthOnlyIfTheNextRecordLiesWhereItLeads) {
+  PackFiles files(Env::Real(), directory_);
+  const Uuid uuid = (*files.Open(1))->header.uuid;
+  const size_t offset = bytes_.find("first") - kRecordHeaderSize;
+  const std::string raw = bytes_.substr(offset, kRecordHeaderSize);
+  for (uint32_t length : {0u, 13u, 5u + 128 + 96, 400u, 1u << 20}) {
+    absl::StatusOr<RecordHeader> header = DecodeRecordHeader(raw, uuid, offset);
+    ASSERT_TRUE(header.ok());
+    header->length = length;
+    std::string changed = bytes_;
+    changed.replace(offset, kRecordHeaderSize, EncodeRecordHeader(*header));
+    Write(changed);
+    EXPECT_EQ(Scan(), "blob0 ! barrier40 update6 barrier40 chunk list100") << length;
+  }
+}
+
 TEST_F(PackScannerTest, NoticesRecordsThatWereTakenOutByTheRunningHash) {
   // Another record that is genuine at its offset: as if a write had gone back in time.
   PackFiles files(Env::Real(), directory_);
