@@ -11,6 +11,7 @@
 #include "archive/errors.h"
 #include "archive/fold.h"
 #include "archive/listing.h"
+#include "archive/log.h"
 #include "archive/names.h"
 #include "archive/object_info.h"
 #include "archive/stored_form.h"
@@ -85,6 +86,9 @@ ArchiveImpl::~ArchiveImpl() {
   }
   woken_.notify_one();
   idler_.join();
+  if (absl::Status status = core_->index->Checkpoint(); !status.ok()) {
+    Log(LogLevel::kWarning, absl::StrCat("the next start replays more: ", status.message()));
+  }
 }
 
 void ArchiveImpl::WriteBarriers() {

@@ -1,4 +1,4 @@
-// All that the archive asks of the operating system, but for the index, whose files are LevelDB's.
+// All that the archive asks of the operating system, for packs and, by index_env.h, for the index.
 //
 // Errors: NOT_FOUND for a file that isn't there, DISK_FULL (errors.h) where there is no space or
 // quota, STORE_FAILED for everything else; each names the call, the file and errno's text.

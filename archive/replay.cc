@@ -39,6 +39,7 @@ class Replayer {
   PackFiles& packs_;
   Index& index_;
   IndexTransaction state_;
+  Position watermark_;      // what the index has seen, durable in the packs
   Position position_;       // up to where everything is in state_
   bool clean_ = false;      // whether writing can go on there
   uint64_t abandoned_ = 0;  // bytes behind it that don't count
@@ -49,7 +50,11 @@ class Replayer {
 absl::StatusOr<PackWriter::Start> Replayer::Run() {
   absl::StatusOr<Position> watermark = index_.Watermark();
   if (!watermark.ok()) return watermark.status();
-  position_ = *watermark;
+  watermark_ = *watermark;
+  absl::StatusOr<Position> checkpoint = index_.Checkpointed();
+  if (!checkpoint.ok()) return checkpoint.status();
+  position_ = *checkpoint;
+  position_.next_sequence = std::max(position_.next_sequence, watermark_.next_sequence);
   absl::StatusOr<std::vector<uint32_t>> numbers = packs_.List();
   if (!numbers.ok()) return numbers.status();
 
@@ -64,17 +69,19 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
     const uint32_t next = i + 1 < numbers->size() ? (*numbers)[i + 1] : 0;
     if (absl::Status status = ReplayPack(number, next); !status.ok()) return status;
   }
-  if (position_.pack >= expected) {
-    Log(LogLevel::kError, absl::StrCat("pack ", PackName(position_.pack), " is missing"));
+  const uint32_t seen = std::max(position_.pack, watermark_.pack);
+  if (seen >= expected) {
+    Log(LogLevel::kError, absl::StrCat("pack ", PackName(seen), " is missing"));
     clean_ = false;
   }
   // No number that was lost with a tail is used again.
   position_.next_sequence += (abandoned_ + kRecordHeaderSize - 1) / kRecordHeaderSize;
   state_.SetWatermark(position_);
   if (absl::Status written = state_.Write(); !written.ok()) return written;
+  if (absl::Status durable = index_.Checkpoint(); !durable.ok()) return durable;
 
   PackWriter::Start start;
-  start.next_pack = std::max(expected, position_.pack + 1);
+  start.next_pack = std::max(expected, seen + 1);
   start.position = position_;
   if (clean_) {
     auto file =
@@ -100,7 +107,9 @@ absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
         absl::StrCat("pack ", PackName(number), " is left out: ", pack.status().message()));
     return absl::OkStatus();
   }
-  if (number == position_.pack && (*pack)->header.uuid != position_.uuid) {
+  const Uuid& uuid = (*pack)->header.uuid;
+  if ((number == position_.pack && uuid != position_.uuid) ||
+      (number == watermark_.pack && uuid != watermark_.uuid)) {
     return absl::AbortedError(
         absl::StrCat("the index is of another pack ", PackName(number), " than this one"));
   }
@@ -114,7 +123,9 @@ absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
     if (!start.ok()) return start.status();
     position_ = *start;
   }
-  if (*size < std::min(*end, position_.offset)) {
+  const uint64_t known =
+      number == watermark_.pack ? std::max(position_.offset, watermark_.offset) : position_.offset;
+  if (*size < std::min(*end, known)) {
     Log(LogLevel::kError, absl::StrCat("pack ", PackName(number), " has ", *size,
                                        " bytes, it had more: objects are hurt"));
   }
@@ -147,6 +158,7 @@ absl::StatusOr<uint64_t> Replayer::EndBySuccessor(const PackHeader& header, uint
 // Up to where the last pack is known to have been durable.
 absl::StatusOr<uint64_t> Replayer::DurableBound(const OpenPack& pack, uint64_t end) {
   uint64_t bound = position_.offset;
+  if (pack.header.number == watermark_.pack) bound = std::max(bound, watermark_.offset);
   PackScanner scanner(pack, position_.offset, end, position_.chain,
                       PackScanner::Payloads::kBarriersOnly);
   for (;;) {
