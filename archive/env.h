@@ -35,6 +35,9 @@ class File {
   virtual absl::Status Sync() = 0;
 };
 
+// The status for errno's value `error` of a system call on `path`.
+absl::Status CallFailed(std::string_view call, const std::string& path, int error);
+
 // Something held until it is destroyed.
 class Held {
  public:

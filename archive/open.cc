@@ -39,10 +39,12 @@ absl::Status CheckVersion(Env& env, const std::string& directory) {
 }
 
 absl::Status MakeDirectories(Env& env, const std::string& directory) {
-  if (absl::Status made = env.MakeDirectory(directory + "/packs"); !made.ok()) return made;
-  if (absl::Status synced = env.SyncDirectory(directory); !synced.ok()) return synced;
-  // The directory itself may be new.
-  return env.SyncDirectory(directory + "/..");
+  absl::Status status = env.MakeDirectory(directory + "/packs");
+  // All may be new; a pack, too, that its maker had no time to sync the name of.
+  for (const char* name : {"/..", "", "/packs"}) {
+    if (status.ok()) status = env.SyncDirectory(directory + name);
+  }
+  return status;
 }
 
 // Removes what a crash left of files that never got their names.

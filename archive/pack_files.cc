@@ -31,9 +31,11 @@ absl::StatusOr<std::shared_ptr<const OpenPack>> PackFiles::Open(uint32_t number)
   if (!file.ok()) return file.status();
   pack->file = *std::move(file);
   std::string bytes(kPackHeaderSize, '\0');
-  if (absl::Status read = pack->file->Read(0, bytes); !read.ok()) {
+  absl::Status read = pack->file->Read(0, bytes);
+  if (absl::IsOutOfRange(read)) {
     return absl::DataLossError(absl::StrCat("the pack header can't be read: ", read.message()));
   }
+  if (!read.ok()) return read;
   absl::StatusOr<PackHeader> header = DecodePackHeader(bytes);
   if (!header.ok()) return header.status();
   if (header->number != number) {

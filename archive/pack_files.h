@@ -32,7 +32,7 @@ class PackFiles {
   absl::StatusOr<std::vector<uint32_t>> List() const;
 
   // A pack whose header is right. FAILED_PRECONDITION for a format that isn't known, DATA_LOSS for
-  // a header that is damaged, NOT_FOUND.
+  // a header that is damaged, NOT_FOUND, STORE_FAILED.
   absl::StatusOr<std::shared_ptr<const OpenPack>> Open(uint32_t number);
 
   // The payload of the record at `location`, of that type and payload hash. DATA_DAMAGED, saying

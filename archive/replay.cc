@@ -30,6 +30,7 @@ class Replayer {
   absl::Status ReplayPack(uint32_t number, uint32_t next);
   absl::StatusOr<uint64_t> EndBySuccessor(const PackHeader& header, uint32_t next);
   absl::StatusOr<uint64_t> DurableBound(const OpenPack& pack, uint64_t end);
+  absl::Status MakeDurable(const OpenPack& pack, uint64_t from, uint64_t end);
   absl::StatusOr<Position> StartOf(const OpenPack& pack) const;
   absl::Status ReplayRecords(const OpenPack& pack, uint64_t end, uint64_t bound);
   absl::Status ApplyRecord(const OpenPack& pack, const Scanned& record);
@@ -101,7 +102,7 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
 absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
   clean_ = false;
   absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(number);
-  if (absl::IsFailedPrecondition(pack.status())) return pack.status();
+  if (!pack.ok() && !absl::IsDataLoss(pack.status())) return pack.status();
   if (!pack.ok()) {
     Log(LogLevel::kError,
         absl::StrCat("pack ", PackName(number), " is left out: ", pack.status().message()));
@@ -133,14 +134,9 @@ absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
   if (*end <= position_.offset) {
     clean_ = !sealed && *end == position_.offset;
   } else {
-    // What is about to show has to last, whoever wrote it.
-    if (!sealed) {
-      auto writable = env_.OpenForWriting(absl::StrCat(packs_.directory(), "/", PackName(number)));
-      if (!writable.ok()) return writable.status();
-      if (absl::Status synced = (*writable)->Sync(); !synced.ok()) return synced;
-    }
     absl::StatusOr<uint64_t> bound = sealed ? *end : DurableBound(**pack, *end);
     if (!bound.ok()) return bound.status();
+    if (absl::Status durable = MakeDurable(**pack, *bound, *end); !durable.ok()) return durable;
     if (absl::Status status = ReplayRecords(**pack, *end, *bound); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -150,7 +146,7 @@ absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
 absl::StatusOr<uint64_t> Replayer::EndBySuccessor(const PackHeader& header, uint32_t next) {
   if (next == 0) return UINT64_MAX;
   absl::StatusOr<std::shared_ptr<const OpenPack>> successor = packs_.Open(next);
-  if (absl::IsFailedPrecondition(successor.status())) return successor.status();
+  if (!successor.ok() && !absl::IsDataLoss(successor.status())) return successor.status();
   if (!successor.ok() || (*successor)->header.previous_uuid != header.uuid) return UINT64_MAX;
   return (*successor)->header.previous_end;
 }
@@ -169,6 +165,22 @@ absl::StatusOr<uint64_t> Replayer::DurableBound(const OpenPack& pack, uint64_t e
     absl::StatusOr<Barrier> barrier = DecodeBarrier(next->payload);
     if (barrier.ok() && barrier->durable <= next->offset) bound = std::max(bound, barrier->durable);
   }
+}
+
+// Sees to it that what is about to show lasts, whoever wrote it. It is written once more, as it is:
+// after a sync that failed, Linux takes pages for clean that never got to the disk.
+absl::Status Replayer::MakeDurable(const OpenPack& pack, uint64_t from, uint64_t end) {
+  if (from >= end) return absl::OkStatus();
+  constexpr uint64_t kBlock = uint64_t{1} << 20;
+  absl::StatusOr<std::unique_ptr<File>> file =
+      env_.OpenForWriting(absl::StrCat(packs_.directory(), "/", PackName(pack.header.number)));
+  if (!file.ok()) return file.status();
+  for (; from < end; from += kBlock) {
+    std::string block(std::min(kBlock, end - from), '\0');
+    if (absl::Status read = pack.file->Read(from, block); !read.ok()) return read;
+    if (absl::Status written = (*file)->Write(from, {{block}}); !written.ok()) return written;
+  }
+  return (*file)->Sync();
 }
 
 absl::StatusOr<Position> Replayer::StartOf(const OpenPack& pack) const {
