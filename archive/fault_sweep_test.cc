@@ -198,7 +198,7 @@ TEST_F(AfterWorkloadTest, FailsReadsOfADamagedTableAndRebuildsTheIndexAtTheNextS
     for (char& c : table) c ^= 1;
     WriteFile(env_, name, table);
   }
-  const absl::Status status = archive_->Stat("default", "a", 0).status();
+  const absl::Status status = archive_->Stat("default", "many/50", 0).status();
   EXPECT_EQ(ReasonName(status), "STORE_FAILED");
   EXPECT_TRUE(absl::StrContains(status.message(), "the index failed: Corruption")) << status;
   Open();
@@ -209,7 +209,7 @@ TEST_F(AfterWorkloadTest, FailsReadsOfATableOnABadSectorAndRebuildsTheIndexAtThe
   Open();
   OpenWithTables();
   env_.Set({.call = Call::kRead, .lasting = true});
-  const absl::Status status = archive_->Stat("default", "a", 0).status();
+  const absl::Status status = archive_->Stat("default", "many/50", 0).status();
   EXPECT_EQ(ReasonName(status), "STORE_FAILED");
   EXPECT_TRUE(absl::StrContains(status.message(), "Input/output error")) << status;
   env_.ClearFault();

@@ -120,7 +120,7 @@ class Index : public IndexView {
                                                    const std::string& key) const;
   absl::StatusOr<std::optional<Entry>> FirstAt(const leveldb::Snapshot* snapshot,
                                                const std::string& key) const;
-  absl::Status CheckpointIfDue(const Position& position);
+  void CheckpointIfDue(const Position& position);
 
   Env& env_;
   const std::string directory_;
