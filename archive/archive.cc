@@ -12,6 +12,7 @@
 #include "archive/errors.h"
 #include "archive/form_reader.h"
 #include "archive/listing.h"
+#include "archive/log.h"
 #include "archive/names.h"
 #include "archive/object_info.h"
 #include "archive/upload.h"
@@ -68,6 +69,9 @@ ArchiveImpl::~ArchiveImpl() {
   }
   woken_.notify_one();
   idler_.join();
+  if (absl::Status status = core_->index->Checkpoint(); !status.ok()) {
+    Log(LogLevel::kWarning, absl::StrCat("the next start replays more: ", status.message()));
+  }
 }
 
 void ArchiveImpl::WriteBarriers() {

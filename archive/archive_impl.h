@@ -51,7 +51,7 @@ class ArchiveImpl : public Archive {
   std::thread idler_;  // last: it uses the others
 };
 
-// Archive::Open on some other operating system than the real one.
+// Archive::Open on some operating system, without a check of the options: packs may be small.
 absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions options);
 
 }  // namespace vxa

@@ -71,7 +71,7 @@ class CommitLogTest : public ::testing::Test {
     std::filesystem::create_directory(directory_ + "/packs");
     writer_ = std::make_unique<PackWriter>(Env::Real(), directory_ + "/packs", uint64_t{1} << 30,
                                            PackWriter::Start{});
-    index_ = *Index::Open(directory_ + "/index");
+    index_ = *Index::Open(Env::Real(), directory_ + "/index");
     log_ = std::make_unique<CommitLog>(*writer_, *index_);
   }
   ~CommitLogTest() override { std::filesystem::remove_all(directory_); }
@@ -103,7 +103,7 @@ class CommitLogTest : public ::testing::Test {
   }
   // The same from the packs alone.
   uint64_t HighestInPacks(const std::string& name) {
-    std::unique_ptr<Index> rebuilt = *Index::Open(directory_ + "/rebuilt");
+    std::unique_ptr<Index> rebuilt = *Index::Open(Env::Real(), directory_ + "/rebuilt");
     PackFiles packs(Env::Real(), directory_ + "/packs");
     EXPECT_TRUE(Replay(Env::Real(), packs, *rebuilt).ok());
     return Highest(*rebuilt, name);

@@ -22,14 +22,6 @@
 namespace vxa {
 namespace {
 
-absl::Status Failed(std::string_view call, const std::string& path, int error) {
-  std::string text =
-      absl::StrCat(Absl(call), " ", path, ": ", std::generic_category().message(error));
-  if (error == ENOENT) return absl::NotFoundError(text);
-  if (error == ENOSPC || error == EDQUOT) return Error(Reason::kDiskFull, text);
-  return Error(Reason::kStoreFailed, text);
-}
-
 class Descriptor : public Held {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -48,7 +40,7 @@ class RealFile : public File {
 
   absl::StatusOr<uint64_t> Size() const override {
     struct stat info;
-    if (fstat(fd_.get(), &info) != 0) return Failed("fstat", path_, errno);
+    if (fstat(fd_.get(), &info) != 0) return CallFailed("fstat", path_, errno);
     return static_cast<uint64_t>(info.st_size);
   }
 
@@ -58,7 +50,7 @@ class RealFile : public File {
       ssize_t got = pread(fd_.get(), buffer.data() + done, buffer.size() - done,
                           static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Failed("read", path_, errno);
+      if (got < 0) return CallFailed("read", path_, errno);
       if (got == 0) {
         return absl::OutOfRangeError(absl::StrCat("read ", path_, ": it ends at offset ",
                                                   offset + done, ", ", buffer.size() - done,
@@ -78,7 +70,7 @@ class RealFile : public File {
       int count = static_cast<int>(std::min<size_t>(vectors.size() - first, IOV_MAX));
       ssize_t put = pwritev(fd_.get(), &vectors[first], count, static_cast<off_t>(offset));
       if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return Failed("write", path_, errno);
+      if (put < 0) return CallFailed("write", path_, errno);
       offset += static_cast<uint64_t>(put);
       for (size_t left = static_cast<size_t>(put); left > 0;) {
         size_t step = std::min(left, vectors[first].iov_len);
@@ -92,7 +84,7 @@ class RealFile : public File {
   }
 
   absl::Status Sync() override {
-    if (fdatasync(fd_.get()) != 0) return Failed("fdatasync", path_, errno);
+    if (fdatasync(fd_.get()) != 0) return CallFailed("fdatasync", path_, errno);
     return absl::OkStatus();
   }
 
@@ -114,13 +106,13 @@ class RealEnv : public Env {
   }
 
   absl::Status MakeDirectory(const std::string& path) override {
-    if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return Failed("mkdir", path, errno);
+    if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return CallFailed("mkdir", path, errno);
     return absl::OkStatus();
   }
 
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
     std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory.c_str()), closedir);
-    if (dir == nullptr) return Failed("opendir", directory, errno);
+    if (dir == nullptr) return CallFailed("opendir", directory, errno);
     std::vector<std::string> names;
     for (;;) {
       errno = 0;
@@ -130,40 +122,40 @@ class RealEnv : public Env {
         names.emplace_back(entry->d_name);
       }
     }
-    if (errno != 0) return Failed("readdir", directory, errno);
+    if (errno != 0) return CallFailed("readdir", directory, errno);
     return names;
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {
-    if (rename(from.c_str(), to.c_str()) != 0) return Failed("rename", from, errno);
+    if (rename(from.c_str(), to.c_str()) != 0) return CallFailed("rename", from, errno);
     return absl::OkStatus();
   }
 
   absl::Status Remove(const std::string& path) override {
-    if (remove(path.c_str()) != 0) return Failed("remove", path, errno);
+    if (remove(path.c_str()) != 0) return CallFailed("remove", path, errno);
     return absl::OkStatus();
   }
 
   absl::Status SyncDirectory(const std::string& path) override {
     int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return Failed("open", path, errno);
+    if (fd < 0) return CallFailed("open", path, errno);
     Descriptor directory(fd);
-    if (fsync(fd) != 0) return Failed("fsync", path, errno);
+    if (fsync(fd) != 0) return CallFailed("fsync", path, errno);
     return absl::OkStatus();
   }
 
   absl::StatusOr<uint64_t> FreeSpace(const std::string& path) override {
     struct statvfs info;
-    if (statvfs(path.c_str(), &info) != 0) return Failed("statvfs", path, errno);
+    if (statvfs(path.c_str(), &info) != 0) return CallFailed("statvfs", path, errno);
     return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
   }
 
   absl::StatusOr<std::unique_ptr<Held>> Lock(const std::string& path) override {
     int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) return Failed("open", path, errno);
+    if (fd < 0) return CallFailed("open", path, errno);
     auto held = std::make_unique<Descriptor>(fd);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return Failed("flock", path, errno);
+      if (errno != EWOULDBLOCK) return CallFailed("flock", path, errno);
       return absl::FailedPreconditionError(absl::StrCat(path, " is locked"));
     }
     return held;
@@ -172,12 +164,20 @@ class RealEnv : public Env {
  private:
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, int flags) {
     int fd = open(path.c_str(), flags | O_CLOEXEC, 0666);
-    if (fd < 0) return Failed("open", path, errno);
+    if (fd < 0) return CallFailed("open", path, errno);
     return std::make_unique<RealFile>(fd, path);
   }
 };
 
 }  // namespace
+
+absl::Status CallFailed(std::string_view call, const std::string& path, int error) {
+  std::string text =
+      absl::StrCat(Absl(call), " ", path, ": ", std::generic_category().message(error));
+  if (error == ENOENT) return absl::NotFoundError(text);
+  if (error == ENOSPC || error == EDQUOT) return Error(Reason::kDiskFull, text);
+  return Error(Reason::kStoreFailed, text);
+}
 
 Env& Env::Real() {
   static RealEnv* env = new RealEnv;

@@ -1,4 +1,4 @@
-// All that the archive asks of the operating system, but for the index, whose files are LevelDB's.
+// All that the archive asks of the operating system, for packs and, by index_env.h, for the index.
 //
 // Errors: NOT_FOUND for a file that isn't there, DISK_FULL (errors.h) where there is no space or
 // quota, STORE_FAILED for everything else; each names the call, the file and errno's text.
@@ -34,6 +34,9 @@ class File {
   // written since the last success, and asking again proves nothing (Linux marks the pages clean).
   virtual absl::Status Sync() = 0;
 };
+
+// The status for errno's value `error` of a system call on `path`.
+absl::Status CallFailed(std::string_view call, const std::string& path, int error);
 
 // Something held until it is destroyed.
 class Held {

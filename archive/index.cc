@@ -1,6 +1,5 @@
 #include "archive/index.h"
 
-#include <leveldb/cache.h>
 #include <leveldb/db.h>
 #include <leveldb/filter_policy.h>
 #include <leveldb/write_batch.h>
@@ -9,6 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "archive/errors.h"
+#include "archive/index_env.h"
+#include "archive/log.h"
+#include "archive/text.h"
 
 namespace vxa {
 namespace {
@@ -90,12 +92,6 @@ std::string LostKey(uint64_t before) {
   return key;
 }
 
-absl::Status Failed(const leveldb::Status& status) {
-  return Error(Reason::kStoreFailed,
-               absl::StrCat("the index failed: ", status.ToString(),
-                            "; it is rebuilt at the next start if its folder is removed"));
-}
-
 leveldb::ReadOptions Reading(const leveldb::Snapshot* snapshot) {
   leveldb::ReadOptions options;
   options.verify_checksums = true;
@@ -103,40 +99,24 @@ leveldb::ReadOptions Reading(const leveldb::Snapshot* snapshot) {
   return options;
 }
 
-absl::StatusOr<std::optional<std::string>> GetFrom(leveldb::DB* db,
-                                                   const leveldb::Snapshot* snapshot,
-                                                   const std::string& key) {
-  std::string value;
-  leveldb::Status status = db->Get(Reading(snapshot), key, &value);
-  if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return Failed(status);
-  return value;
+// Bytes of packs that a start replays at most, but for those of one commit.
+constexpr uint64_t kCheckpointInterval = uint64_t{64} << 20;
+
+// The file that names all others; without it LevelDB would begin anew, but for logs that it finds.
+constexpr std::string_view kCurrent = "CURRENT";
+
+// Takes the index away for good, in one step.
+absl::Status Discard(Env& env, const std::string& directory) {
+  absl::Status removed = env.Remove(absl::StrCat(directory, "/", Absl(kCurrent)));
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  return env.SyncDirectory(directory);
 }
 
-absl::StatusOr<std::optional<IndexView::Entry>> FirstFrom(leveldb::DB* db,
-                                                          const leveldb::Snapshot* snapshot,
-                                                          const std::string& key) {
-  std::unique_ptr<leveldb::Iterator> iterator(db->NewIterator(Reading(snapshot)));
-  iterator->Seek(key);
-  if (!iterator->status().ok()) return Failed(iterator->status());
-  if (!iterator->Valid()) return std::nullopt;
-  return IndexView::Entry{iterator->key().ToString(), iterator->value().ToString()};
-}
-
-// The message in a value that is there, or an empty one.
-template <typename Message>
-absl::StatusOr<std::optional<Message>> Parsed(absl::StatusOr<std::optional<std::string>> value) {
-  if (!value.ok()) return value.status();
-  if (!*value) return std::nullopt;
-  Message message;
-  if (!message.ParseFromString(**value)) return Failed(leveldb::Status::Corruption("bad value"));
-  return message;
-}
-
-leveldb::Options DbOptions() {
+leveldb::Options DbOptions(leveldb::Env* env) {
   // Shared by the one database that a process has open; LevelDB never takes ownership.
   static const leveldb::FilterPolicy* filter = leveldb::NewBloomFilterPolicy(10);
   leveldb::Options options;
+  options.env = env;
   options.create_if_missing = true;
   options.paranoid_checks = true;
   options.filter_policy = filter;
@@ -154,8 +134,19 @@ std::optional<std::string_view> NameOfHeadKey(std::string_view ns, std::string_v
   return key.substr(prefix.size());
 }
 
-absl::StatusOr<Position> IndexView::Watermark() const {
-  absl::StatusOr<std::optional<IndexWatermark>> stored = Parsed<IndexWatermark>(Get("w"));
+// The message in a value that is there.
+template <typename Message>
+absl::StatusOr<std::optional<Message>> IndexView::Parsed(
+    absl::StatusOr<std::optional<std::string>> value) const {
+  if (!value.ok()) return value.status();
+  if (!*value) return std::nullopt;
+  Message message;
+  if (!message.ParseFromString(**value)) return Failed(leveldb::Status::Corruption("bad value"));
+  return message;
+}
+
+absl::StatusOr<Position> IndexView::PositionAt(const std::string& key) const {
+  absl::StatusOr<std::optional<IndexWatermark>> stored = Parsed<IndexWatermark>(Get(key));
   if (!stored.ok()) return stored.status();
   Position position;
   if (!*stored) return position;
@@ -181,15 +172,17 @@ absl::StatusOr<std::optional<Uuid>> IndexView::PackUuid(uint32_t number) const {
   return uuid;
 }
 
+absl::StatusOr<uint64_t> IndexView::LostBefore(uint64_t sequence) const {
+  absl::StatusOr<std::optional<Entry>> entry = FirstAtOrAfter(LostKey(sequence));
+  if (!entry.ok()) return entry.status();
+  return *entry && (*entry)->first.starts_with('l') ? BigEndian((*entry)->second) : 0;
+}
+
 absl::StatusOr<uint64_t> IndexView::LostSince(uint64_t sequence) const {
-  uint64_t counts[2] = {};  // before all that comes, and before `sequence`
-  for (size_t i = 0; i < 2; ++i) {
-    absl::StatusOr<std::optional<Entry>> entry =
-        FirstAtOrAfter(LostKey(i == 0 ? UINT64_MAX : sequence));
-    if (!entry.ok()) return entry.status();
-    if (*entry && (*entry)->first.starts_with('l')) counts[i] = BigEndian((*entry)->second);
-  }
-  return counts[0] - counts[1];
+  absl::StatusOr<uint64_t> all = LostBefore(UINT64_MAX);
+  absl::StatusOr<uint64_t> before = LostBefore(sequence);
+  if (!all.ok() || !before.ok()) return all.ok() ? before.status() : all.status();
+  return *all - *before;
 }
 
 absl::StatusOr<IndexHead> IndexView::Head(std::string_view ns, std::string_view name) const {
@@ -269,47 +262,123 @@ absl::StatusOr<std::vector<Location>> IndexView::Copies(const Digest& payload) c
   }
 }
 
-Index::Index(std::unique_ptr<leveldb::DB> db) : db_(std::move(db)) {}
+Index::Index(Env& env, std::string directory)
+    : env_(env), directory_(std::move(directory)), index_env_(std::make_unique<IndexEnv>(env)) {}
 Index::~Index() = default;
 
-absl::StatusOr<std::unique_ptr<Index>> Index::Open(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<Index>> Index::Open(Env& env, const std::string& directory) {
+  if (absl::Status made = env.MakeDirectory(directory); !made.ok()) return made;
+  absl::StatusOr<std::vector<std::string>> names = env.List(directory);
+  if (!names.ok()) return names.status();
+  if (std::ranges::count(*names, kCurrent) == 0 &&
+      std::ranges::any_of(*names, [](std::string_view name) { return name.ends_with(".log"); })) {
+    return absl::DataLossError(absl::StrCat(directory, " has no CURRENT"));
+  }
+  std::unique_ptr<Index> index(new Index(env, directory));
   leveldb::DB* db = nullptr;
-  leveldb::Status status = leveldb::DB::Open(DbOptions(), directory, &db);
-  if (!status.ok()) return absl::InternalError(status.ToString());
-  return std::unique_ptr<Index>(new Index(std::unique_ptr<leveldb::DB>(db)));
+  leveldb::Status status = leveldb::DB::Open(DbOptions(index->index_env_.get()), directory, &db);
+  index->db_.reset(db);
+  if (status.ok()) return index;
+  // What LevelDB takes for an invalid argument is in the files: we give it none.
+  if (status.IsIOError()) return index->Failed(status);
+  return absl::DataLossError(status.ToString());
 }
 
-absl::Status Index::Destroy(const std::string& directory) {
-  leveldb::Status status = leveldb::DestroyDB(directory, DbOptions());
-  return status.ok() ? absl::OkStatus() : Failed(status);
+absl::Status Index::Destroy(Env& env, const std::string& directory) {
+  if (absl::Status discarded = Discard(env, directory); !discarded.ok()) return discarded;
+  absl::StatusOr<std::vector<std::string>> names = env.List(directory);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    absl::Status removed = env.Remove(absl::StrCat(directory, "/", name));
+    if (!removed.ok()) return removed;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Index::Failed(const leveldb::Status& status) const {
+  if (status.IsCorruption() && !damaged_.exchange(true)) {
+    absl::Status discarded = Discard(env_, directory_);
+    Log(LogLevel::kError,
+        absl::StrCat("the index is damaged: ", status.ToString(), "; ",
+                     discarded.ok() ? "it is rebuilt at the next start"
+                                    : absl::StrCat("remove its folder before the next start: ",
+                                                   discarded.message())));
+  }
+  return Error(Reason::kStoreFailed, absl::StrCat("the index failed: ", status.ToString()));
+}
+
+absl::StatusOr<std::optional<std::string>> Index::GetAt(const leveldb::Snapshot* snapshot,
+                                                        const std::string& key) const {
+  std::string value;
+  leveldb::Status status = db_->Get(Reading(snapshot), key, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return Failed(status);
+  return value;
+}
+
+absl::StatusOr<std::optional<IndexView::Entry>> Index::FirstAt(const leveldb::Snapshot* snapshot,
+                                                               const std::string& key) const {
+  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(Reading(snapshot)));
+  iterator->Seek(key);
+  if (!iterator->status().ok()) return Failed(iterator->status());
+  if (!iterator->Valid()) return std::nullopt;
+  return Entry{iterator->key().ToString(), iterator->value().ToString()};
 }
 
 absl::StatusOr<std::optional<std::string>> Index::Get(const std::string& key) const {
-  return GetFrom(db_.get(), nullptr, key);
+  return GetAt(nullptr, key);
 }
 
 absl::StatusOr<std::optional<IndexView::Entry>> Index::FirstAtOrAfter(
     const std::string& key) const {
-  return FirstFrom(db_.get(), nullptr, key);
+  return FirstAt(nullptr, key);
 }
 
-std::unique_ptr<Index::Snapshot> Index::Now() const {
-  return std::make_unique<Snapshot>(db_.get(), db_->GetSnapshot());
+absl::Status Index::Checkpoint() {
+  absl::StatusOr<std::optional<std::string>> watermark = Get("w");
+  absl::StatusOr<std::optional<std::string>> checkpoint = Get("s");
+  if (!watermark.ok()) return watermark.status();
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (*watermark == *checkpoint) return absl::OkStatus();
+  // Two steps: what is said to be durable has to be so before it is said.
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  leveldb::WriteBatch nothing;
+  leveldb::Status status = db_->Write(synced, &nothing);
+  if (status.ok()) status = db_->Put(leveldb::WriteOptions(), "s", **watermark);
+  return status.ok() ? absl::OkStatus() : Failed(status);
 }
 
-Index::Snapshot::~Snapshot() { db_->ReleaseSnapshot(snapshot_); }
+void Index::CheckpointIfDue(const Position& position) {
+  if (position.pack == checkpoint_.pack &&
+      position.offset - checkpoint_.offset < kCheckpointInterval) {
+    return;
+  }
+  checkpoint_ = position;
+  // What was written is written; after an error of its log LevelDB fails the next write.
+  if (absl::Status status = Checkpoint(); !status.ok()) {
+    Log(LogLevel::kWarning, absl::StrCat("no checkpoint: ", status.message()));
+  }
+}
+
+std::unique_ptr<Index::Snapshot> Index::Now() const { return std::make_unique<Snapshot>(*this); }
+
+Index::Snapshot::Snapshot(const Index& index)
+    : index_(index), snapshot_(index.db_->GetSnapshot()) {}
+
+Index::Snapshot::~Snapshot() { index_.db_->ReleaseSnapshot(snapshot_); }
 
 absl::StatusOr<std::optional<std::string>> Index::Snapshot::Get(const std::string& key) const {
-  return GetFrom(db_, snapshot_, key);
+  return index_.GetAt(snapshot_, key);
 }
 
 absl::StatusOr<std::optional<IndexView::Entry>> Index::Snapshot::FirstAtOrAfter(
     const std::string& key) const {
-  return FirstFrom(db_, snapshot_, key);
+  return index_.FirstAt(snapshot_, key);
 }
 
 std::unique_ptr<leveldb::Iterator> Index::Snapshot::NewIterator() const {
-  return std::unique_ptr<leveldb::Iterator>(db_->NewIterator(Reading(snapshot_)));
+  return std::unique_ptr<leveldb::Iterator>(index_.db_->NewIterator(Reading(snapshot_)));
 }
 
 absl::StatusOr<std::optional<std::string>> IndexTransaction::Get(const std::string& key) const {
@@ -341,6 +410,7 @@ void IndexTransaction::SetWatermark(const Position& position) {
   watermark.set_chain(std::string(position.chain.raw()));
   watermark.set_next_sequence(position.next_sequence);
   changes_["w"] = watermark.SerializeAsString();
+  position_ = position;
 }
 
 void IndexTransaction::SetPack(const PackRef& pack) {
@@ -412,7 +482,9 @@ absl::Status IndexTransaction::Write() {
   }
   leveldb::Status status = index_.db_->Write(leveldb::WriteOptions(), &batch);
   if (!status.ok()) return Failed(status);
+  const bool moved = changes_.contains("w");
   changes_.clear();
+  if (moved) index_.CheckpointIfDue(position_);
   return absl::OkStatus();
 }
 

@@ -18,7 +18,7 @@ class IndexTest : public ::testing::Test {
     std::string path = ::testing::TempDir() + "/index-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) abort();
     directory_ = path;
-    index_ = *Index::Open(directory_);
+    index_ = *Index::Open(Env::Real(), directory_);
   }
   ~IndexTest() override {
     index_.reset();
@@ -161,7 +161,7 @@ TEST_F(IndexTest, KeepsAWatermarkAndThePacksWhenOpenedAgain) {
     t.SetPack({7, position.uuid});
   });
   index_.reset();
-  index_ = *Index::Open(directory_);
+  index_ = *Index::Open(Env::Real(), directory_);
   absl::StatusOr<Position> found = index_->Watermark();
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->pack, 7u);

@@ -121,7 +121,7 @@ absl::StatusOr<ListResult> Lister::Run() {
     const std::string name(*found);
     IndexHead head;
     if (!head.ParseFromArray(at->value().data(), static_cast<int>(at->value().size()))) {
-      return Error(Reason::kStoreFailed, "the index has a bad entry");
+      return snapshot_->Failed(leveldb::Status::Corruption("bad value"));
     }
     if ((spec_.versions ? head.latest_version() : VisibleVersion(head)) == 0) {
       at->Next();
@@ -142,9 +142,7 @@ absl::StatusOr<ListResult> Lister::Run() {
       result_.prefixes.push_back(std::move(common));
     }
   }
-  if (!at->status().ok()) {
-    return Error(Reason::kStoreFailed, absl::StrCat("the index failed: ", at->status().ToString()));
-  }
+  if (!at->status().ok()) return snapshot_->Failed(at->status());
   if (next_) result_.next_page_token = EncodeToken(spec_, *next_);
   return std::move(result_);
 }

@@ -39,10 +39,12 @@ absl::Status CheckVersion(Env& env, const std::string& directory) {
 }
 
 absl::Status MakeDirectories(Env& env, const std::string& directory) {
-  if (absl::Status made = env.MakeDirectory(directory + "/packs"); !made.ok()) return made;
-  if (absl::Status synced = env.SyncDirectory(directory); !synced.ok()) return synced;
-  // The directory itself may be new.
-  return env.SyncDirectory(directory + "/..");
+  absl::Status status = env.MakeDirectory(directory + "/packs");
+  // All may be new; a pack, too, that its maker had no time to sync the name of.
+  for (const char* name : {"/..", "", "/packs"}) {
+    if (status.ok()) status = env.SyncDirectory(directory + name);
+  }
+  return status;
 }
 
 // Removes what a crash left of files that never got their names.
@@ -58,13 +60,19 @@ absl::Status RemoveTemporaries(Env& env, const std::string& packs) {
   return absl::OkStatus();
 }
 
+// An empty index in place of one that is no good.
+absl::StatusOr<std::unique_ptr<Index>> RenewIndex(Env& env, const std::string& directory,
+                                                  const absl::Status& why) {
+  Log(LogLevel::kWarning, absl::StrCat("the index is rebuilt: ", why.message()));
+  if (absl::Status destroyed = Index::Destroy(env, directory); !destroyed.ok()) return destroyed;
+  return Index::Open(env, directory);
+}
+
 // Opens the index, anew if it is damaged.
-absl::StatusOr<std::unique_ptr<Index>> OpenIndex(const std::string& directory) {
-  absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(directory);
-  if (index.ok()) return index;
-  Log(LogLevel::kWarning, absl::StrCat("the index is rebuilt: ", index.status().message()));
-  if (absl::Status destroyed = Index::Destroy(directory); !destroyed.ok()) return destroyed;
-  return Index::Open(directory);
+absl::StatusOr<std::unique_ptr<Index>> OpenIndex(Env& env, const std::string& directory) {
+  absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(env, directory);
+  if (!absl::IsDataLoss(index.status())) return index;
+  return RenewIndex(env, directory, index.status());
 }
 
 absl::Status CheckOptions(const ArchiveOptions& options) {
@@ -88,11 +96,11 @@ absl::Status CheckOptions(const ArchiveOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Archive>> Archive::Open(ArchiveOptions options) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   return OpenArchive(Env::Real(), std::move(options));
 }
 
 absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions options) {
-  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const std::string directory = options.directory;
   const std::string packs_directory = directory + "/packs";
   const std::string index_directory = directory + "/index";
@@ -108,15 +116,13 @@ absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions op
   if (status.ok()) status = RemoveTemporaries(env, packs_directory);
   if (!status.ok()) return status;
 
-  absl::StatusOr<std::unique_ptr<Index>> index = OpenIndex(index_directory);
+  absl::StatusOr<std::unique_ptr<Index>> index = OpenIndex(env, index_directory);
   if (!index.ok()) return index.status();
   PackFiles packs(env, packs_directory);
   absl::StatusOr<PackWriter::Start> start = Replay(env, packs, **index);
-  if (absl::IsAborted(start.status())) {
-    Log(LogLevel::kWarning, absl::StrCat("the index is rebuilt: ", start.status().message()));
+  if (absl::IsAborted(start.status()) || (!start.ok() && (*index)->damaged())) {
     index->reset();
-    if (status = Index::Destroy(index_directory); !status.ok()) return status;
-    index = OpenIndex(index_directory);
+    index = RenewIndex(env, index_directory, start.status());
     if (!index.ok()) return index.status();
     start = Replay(env, packs, **index);
   }

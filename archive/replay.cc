@@ -33,18 +33,19 @@ class Replayer {
   absl::StatusOr<PackWriter::Start> Run();
 
  private:
+  absl::Status ReadIndex();
   absl::Status CheckIndex(const std::vector<uint32_t>& numbers);
   void Miss(uint32_t number);
   absl::Status ReplayPack(uint32_t number, uint32_t next);
   absl::StatusOr<PackHeader> HeaderBehind(uint32_t number, uint32_t next);
   absl::Status BeginPack(const OpenPack& pack, const Uuid& uuid);
-  absl::Status ReplayRecords(const File& file, uint64_t end, bool sealed);
+  absl::Status ReplayRecords(const File& file, uint64_t end, uint64_t bound);
   absl::StatusOr<uint64_t> DurableBound(const File& file, uint64_t from, uint64_t end) const;
   absl::Status ApplyRecord(const Scanned& record);
   void PassHeader(uint64_t sequence);
   void PassDamage(uint64_t bytes);
   void Lose(uint64_t records);
-  absl::Status SyncPack(uint32_t number);
+  absl::Status MakeDurable(const File& file, uint64_t from, uint64_t end);
   absl::StatusOr<PackWriter::Start> Finish(uint32_t next_pack);
   absl::Status CollectDecoders();
   std::string Path(uint32_t number) const;
@@ -53,7 +54,8 @@ class Replayer {
   PackFiles& packs_;
   Index& index_;
   IndexTransaction state_;
-  Position position_;       // up to where everything is in state_
+  Position position_;       // up to where everything is in state_, from the index's checkpoint on
+  Position seen_;           // up to where the index had it; durable once
   bool clean_ = false;      // whether writing can go on there
   uint64_t abandoned_ = 0;  // bytes behind it that don't count
   bool news_ = false;       // whether there were records that the index hadn't
@@ -66,12 +68,7 @@ class Replayer {
 };
 
 absl::StatusOr<PackWriter::Start> Replayer::Run() {
-  absl::StatusOr<Position> watermark = index_.Watermark();
-  if (!watermark.ok()) return watermark.status();
-  position_ = *watermark;
-  absl::StatusOr<uint64_t> lost = index_.LostSince(0);
-  if (!lost.ok()) return lost.status();
-  lost_ = *lost;
+  if (absl::Status read = ReadIndex(); !read.ok()) return read;
   absl::StatusOr<std::vector<uint32_t>> numbers = packs_.List();
   if (!numbers.ok()) return numbers.status();
   if (absl::Status checked = CheckIndex(*numbers); !checked.ok()) return checked;
@@ -85,21 +82,36 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
     const uint32_t next = i + 1 < numbers->size() ? (*numbers)[i + 1] : 0;
     if (absl::Status status = ReplayPack(number, next); !status.ok()) return status;
   }
-  while (expected <= position_.pack) Miss(expected++);
+  while (expected <= std::max(position_.pack, seen_.pack)) Miss(expected++);
   return Finish(expected);
+}
+
+absl::Status Replayer::ReadIndex() {
+  absl::StatusOr<Position> watermark = index_.Watermark();
+  if (!watermark.ok()) return watermark.status();
+  seen_ = *watermark;
+  absl::StatusOr<Position> checkpoint = index_.Checkpointed();
+  if (!checkpoint.ok()) return checkpoint.status();
+  position_ = *checkpoint;
+  absl::StatusOr<uint64_t> lost = index_.LostBefore(position_.next_sequence);
+  if (!lost.ok()) return lost.status();
+  lost_ = *lost;
+  return absl::OkStatus();
 }
 
 // Whether the index is of these packs and no others: a foreign one isn't, nor one that was made
 // while a pack was missing that has come back.
 absl::Status Replayer::CheckIndex(const std::vector<uint32_t>& numbers) {
   for (uint32_t number : numbers) {
-    if (number > position_.pack) break;
+    if (number > std::max(position_.pack, seen_.pack)) break;
     absl::StatusOr<std::optional<Uuid>> known = index_.PackUuid(number);
     if (!known.ok()) return known.status();
     absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(number);
     if (!pack.ok()) return pack.status();
     const Uuid& uuid = (*pack)->header.uuid;
-    if (!*known || (uuid != kUnknown && uuid != **known)) {
+    const bool foreign = uuid != kUnknown && ((*known && uuid != **known) ||
+                                              (number == seen_.pack && uuid != seen_.uuid));
+    if (foreign || (!*known && number <= position_.pack)) {
       return absl::AbortedError(absl::StrCat("the index is not of this pack ", PackName(number)));
     }
   }
@@ -141,18 +153,24 @@ absl::Status Replayer::ReplayPack(uint32_t number, uint32_t next) {
   }
 
   const bool end_known = behind->previous_uuid == uuid;
-  const uint64_t end = end_known ? behind->previous_end : std::max(*size, position_.offset);
+  const uint64_t seen = number == seen_.pack ? seen_.offset : 0;
+  const uint64_t end = end_known ? behind->previous_end : std::max({*size, position_.offset, seen});
   if (*size < end) {
     Log(LogLevel::kError,
         absl::StrCat("pack ", name, " has ", *size, " bytes, it had ", end, ": objects are hurt"));
   }
   clean_ = next == 0 && (*pack)->damage.ok() && *size >= end;
   if (const uint64_t there = std::min(*size, end); position_.offset < there) {
-    // What is about to show has to last, whoever wrote it.
+    uint64_t bound = there;  // what was sealed was durable
     if (next == 0) {
-      if (absl::Status synced = SyncPack(number); !synced.ok()) return synced;
+      const uint64_t from = std::max(position_.offset, seen);
+      absl::StatusOr<uint64_t> found = DurableBound(*(*pack)->file, from, there);
+      if (!found.ok()) return found.status();
+      bound = std::max(from, *found);
+      absl::Status durable = MakeDurable(*(*pack)->file, bound, there);
+      if (!durable.ok()) return durable;
     }
-    absl::Status replayed = ReplayRecords(*(*pack)->file, there, next != 0);
+    absl::Status replayed = ReplayRecords(*(*pack)->file, there, bound);
     if (!replayed.ok()) return replayed;
   }
   if (next != 0 && position_.offset < end) PassDamage(end - position_.offset);
@@ -183,25 +201,17 @@ absl::Status Replayer::BeginPack(const OpenPack& pack, const Uuid& uuid) {
   return absl::OkStatus();
 }
 
-absl::Status Replayer::ReplayRecords(const File& file, uint64_t end, bool sealed) {
+// Replays the rest of a pack. Damage at or behind `bound` is a tail.
+absl::Status Replayer::ReplayRecords(const File& file, uint64_t end, uint64_t bound) {
   const std::string name = PackName(position_.pack);
   PackScanner scanner(file, position_.uuid, position_.offset, end, position_.chain);
-  // Up to where damage can't be a tail. What was sealed was synced; of the last pack, barriers
-  // behind the damage tell.
-  std::optional<uint64_t> bound;
-  if (sealed) bound = end;
   for (;;) {
     absl::StatusOr<Scanned> next = scanner.Next();
     if (!next.ok()) return next.status();
     if (next->kind == Scanned::Kind::kEnd) return absl::OkStatus();
     const bool damage = next->kind == Scanned::Kind::kDamage;
-    if (damage && !bound) {
-      absl::StatusOr<uint64_t> found = DurableBound(file, next->end, end);
-      if (!found.ok()) return found.status();
-      bound = *found;
-    }
     if (damage) clean_ = false;
-    if (damage && next->offset >= *bound) {
+    if (damage && next->offset >= bound) {
       abandoned_ = end - next->offset;
       Log(LogLevel::kWarning,
           absl::StrCat("pack ", name, " ends at offset ", next->offset, ", the ", abandoned_,
@@ -296,9 +306,19 @@ void Replayer::Lose(uint64_t records) {
   state_.SetLost(position_.next_sequence, lost_);
 }
 
-absl::Status Replayer::SyncPack(uint32_t number) {
-  absl::StatusOr<std::unique_ptr<File>> file = env_.OpenForWriting(Path(number));
-  return file.ok() ? (*file)->Sync() : file.status();
+// Sees to it that what is about to show lasts, whoever wrote it. It is written once more, as it is:
+// after a sync that failed, Linux takes pages for clean that never got to the disk.
+absl::Status Replayer::MakeDurable(const File& file, uint64_t from, uint64_t end) {
+  if (from >= end) return absl::OkStatus();
+  constexpr uint64_t kBlock = uint64_t{1} << 20;
+  absl::StatusOr<std::unique_ptr<File>> writable = env_.OpenForWriting(Path(position_.pack));
+  if (!writable.ok()) return writable.status();
+  for (; from < end; from += kBlock) {
+    std::string block(std::min(kBlock, end - from), '\0');
+    if (absl::Status read = file.Read(from, block); !read.ok()) return read;
+    if (absl::Status written = (*writable)->Write(from, {{block}}); !written.ok()) return written;
+  }
+  return (*writable)->Sync();
 }
 
 // Writes the index, and tells where to go on writing.
@@ -310,8 +330,15 @@ absl::StatusOr<PackWriter::Start> Replayer::Finish(uint32_t next_pack) {
     Lose(records);
   }
   position_.next_sequence += MostRecords(abandoned_);
+  // The index had seen more than is there.
+  if (const uint64_t next = seen_.next_sequence; next > position_.next_sequence) {
+    const uint64_t gone = next - position_.next_sequence;
+    position_.next_sequence = next;
+    if (damaged_) Lose(gone);
+  }
   state_.SetWatermark(position_);
   if (absl::Status written = state_.Write(); !written.ok()) return written;
+  if (absl::Status durable = index_.Checkpoint(); !durable.ok()) return durable;
 
   PackWriter::Start start;
   start.next_pack = next_pack;

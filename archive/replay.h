@@ -24,7 +24,7 @@
 
 namespace vxa {
 
-// Replays everything behind the index's watermark. FAILED_PRECONDITION if the packs are of a format
+// Replays everything behind the index's checkpoint. FAILED_PRECONDITION if the packs are of a format
 // that only a later program knows; ABORTED if the index is of other packs: then it is to be
 // destroyed. Of other packs it is too if one has come back that it didn't have.
 absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index);
