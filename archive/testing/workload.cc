@@ -4,13 +4,13 @@
 
 #include "archive/archive_impl.h"
 #include "archive/testing/archive_fixture.h"
-#include "archive/testing/in_process_decoding.h"
+#include "archive/testing/in_process_decoder.h"
 
 namespace vxa::testing {
 
 absl::StatusOr<std::unique_ptr<Archive>> OpenIn(FaultEnv& env, uint64_t pack_size) {
-  return OpenArchive(env,
-                     {.directory = kDirectory, .decoder = &InProcess(), .pack_size = pack_size});
+  static vx::DecodeService* const decoder = NewInProcessDecodeService().release();
+  return OpenArchive(env, {.directory = kDirectory, .decoder = decoder, .pack_size = pack_size});
 }
 
 std::vector<Operation> Workload(bool large) {
