@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -11,8 +12,17 @@
 #include "archive/text.h"
 
 namespace vxa {
+namespace {
+
+thread_local LogCapture* capture = nullptr;
+
+}  // namespace
+
+LogCapture::LogCapture(Take take) : take_(std::move(take)) { capture = this; }
+LogCapture::~LogCapture() { capture = nullptr; }
 
 void Log(LogLevel level, std::string_view text) {
+  if (capture != nullptr) return capture->take_(level, text);
   static constexpr std::string_view kNames[] = {"INFO", "WARNING", "ERROR"};
   std::string line =
       absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ",

@@ -2,6 +2,7 @@
 #ifndef ARCHIVE_LOG_H_
 #define ARCHIVE_LOG_H_
 
+#include <functional>
 #include <string_view>
 
 namespace vxa {
@@ -11,6 +12,20 @@ enum class LogLevel { kInfo, kWarning, kError };
 // Thread-safe; a line is written whole. Control characters in `text` are shown as "\xNN", so that
 // no name or message can fake a line.
 void Log(LogLevel level, std::string_view text);
+
+// While one exists, what its thread logs goes to it instead. One at a time on a thread.
+class LogCapture {
+ public:
+  using Take = std::function<void(LogLevel, std::string_view)>;
+  explicit LogCapture(Take take);
+  ~LogCapture();
+  LogCapture(const LogCapture&) = delete;
+  LogCapture& operator=(const LogCapture&) = delete;
+
+ private:
+  friend void Log(LogLevel level, std::string_view text);
+  const Take take_;
+};
 
 }  // namespace vxa
 

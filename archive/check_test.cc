@@ -1,0 +1,2 @@
+#include "archive/check.h"
+#include "gtest/gtest.h"
