@@ -15,9 +15,10 @@
 
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
-#include "archive/env.h"
 
 namespace vxa {
+
+class Env;
 
 enum class Severity {
   kNote,     // as it may well be: a tail that a crash left
@@ -73,6 +74,9 @@ absl::StatusOr<CheckSummary> CheckArchive(const CheckOptions& options, CheckSink
 // Makes the index anew from the packs, beside the one there is, and tells what that one knew that
 // the packs don't give any more before it is gone. Until the two are exchanged, and from then on,
 // a start finds a whole index; in between, none, and makes it. Errors as above.
+absl::StatusOr<CheckSummary> RebuildIndex(const std::string& directory, CheckSink& sink);
+
+// The same on some other operating system than the real one.
 absl::StatusOr<CheckSummary> RebuildIndex(Env& env, const std::string& directory, CheckSink& sink);
 
 }  // namespace vxa

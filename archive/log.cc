@@ -18,6 +18,18 @@ thread_local LogCapture* capture = nullptr;
 
 }  // namespace
 
+std::string OneLine(std::string_view text) {
+  std::string line;
+  for (unsigned char c : text) {
+    if (c < 0x20 || c == 0x7f) {
+      absl::StrAppendFormat(&line, "\\x%02x", c);
+    } else {
+      line.push_back(static_cast<char>(c));
+    }
+  }
+  return line;
+}
+
 LogCapture::LogCapture(Take take) : take_(std::move(take)) { capture = this; }
 LogCapture::~LogCapture() { capture = nullptr; }
 
@@ -27,14 +39,7 @@ void Log(LogLevel level, std::string_view text) {
   std::string line =
       absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ",
                    Absl(kNames[static_cast<int>(level)]), " archive: ");
-  for (unsigned char c : text) {
-    if (c < 0x20 || c == 0x7f) {
-      absl::StrAppendFormat(&line, "\\x%02x", c);
-    } else {
-      line.push_back(static_cast<char>(c));
-    }
-  }
-  line.push_back('\n');
+  absl::StrAppend(&line, OneLine(text), "\n");
   // One write call is one line even when threads and processes share the descriptor. There is
   // nowhere to report that stderr failed.
   [[maybe_unused]] ssize_t written = write(STDERR_FILENO, line.data(), line.size());

@@ -126,6 +126,10 @@ absl::Status Rebuilder::Exchange() {
 
 }  // namespace
 
+absl::StatusOr<CheckSummary> RebuildIndex(const std::string& directory, CheckSink& sink) {
+  return RebuildIndex(Env::Real(), directory, sink);
+}
+
 absl::StatusOr<CheckSummary> RebuildIndex(Env& env, const std::string& directory, CheckSink& sink) {
   if (absl::Status known = CheckVersion(env, directory); !known.ok()) return known;
   absl::StatusOr<std::unique_ptr<Held>> lock = LockArchive(env, directory);
