@@ -2,8 +2,11 @@
 
 #include <sys/statvfs.h>
 
+#include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "archive/call_context.h"
@@ -69,12 +72,20 @@ absl::Status Checker::OpenIndexes() {
       ScratchDirectory::Make(options_.directory);
   if (!scratch.ok()) return scratch.status();
   scratch_ = *std::move(scratch);
+  absl::StatusOr<std::vector<uint32_t>> packs = packs_.List();
+  if (!packs.ok()) return packs.status();
+  const std::string copy = scratch_->path() + "/stored";
+  absl::StatusOr<bool> copied =
+      CopyIndex(env_, options_.directory + "/index", Env::Real(), copy, report_);
+  if (!copied.ok()) return copied.status();
+  if (*copied && !packs->empty()) stored_ = OpenStoredIndex(copy, report_);
+
   absl::StatusOr<std::unique_ptr<Index>> fresh = Index::Open(scratch_->path() + "/fresh");
   if (!fresh.ok()) return fresh.status();
   fresh_ = *std::move(fresh);
   {
     LogCapture silence([](LogLevel, std::string_view) {});  // it is told again, and better
-    replayed_ = Replay(env_, packs_, *fresh_).status();
+    replayed_ = Replay(env_, packs_, *fresh_, stored_.seen).status();
   }
   // What only a later program may read is told behind all that can be.
   if (absl::IsFailedPrecondition(replayed_)) return absl::OkStatus();
@@ -82,19 +93,8 @@ absl::Status Checker::OpenIndexes() {
   absl::StatusOr<Position> end = fresh_->Watermark();
   if (!end.ok()) return end.status();
   end_ = *end;
-  const std::string copy = scratch_->path() + "/stored";
-  absl::StatusOr<bool> copied =
-      CopyIndex(env_, options_.directory + "/index", Env::Real(), copy, report_);
-  if (!copied.ok()) return copied.status();
-  if (!*copied || end_.pack == 0) return absl::OkStatus();
-  absl::StatusOr<StoredIndex> stored = OpenStoredIndex(env_, packs_, copy, report_);
-  if (!stored.ok()) return stored.status();
-  stored_ = *std::move(stored);
   if (stored_.index == nullptr) return absl::OkStatus();
-  // It may know that more of the last pack was durable than the packs alone tell.
-  end = stored_.index->Watermark();
-  if (end.ok() && end->uuid == end_.uuid && end->offset > end_.offset) end_ = *end;
-  return absl::OkStatus();
+  return CatchUp(env_, packs_, stored_, report_);
 }
 
 absl::Status Checker::Run() {

@@ -177,12 +177,11 @@ void Comparison::Lost(const VersionOf& subject, const std::string& value) {
 
 void Comparison::TellRest() {
   for (const auto& [what, tally] : rest_) {
-    static constexpr const char* kTexts[] = {
-        "entries are in the index and not in the packs",
-        "entries are in the packs and not in the index",
-        "entries are otherwise in the index than in the packs"};
-    const std::string text = absl::StrCat(tally.count, " ", kTexts[static_cast<int>(what.first)],
-                                          "; the first is ", tally.first);
+    static constexpr const char* kTexts[] = {"entries that only the index has",
+                                             "entries that only the packs give",
+                                             "entries that are otherwise in the index"};
+    const std::string text = absl::StrCat(kTexts[static_cast<int>(what.first)], ": ", tally.count,
+                                          ", the first is ", tally.first);
     if (report_.packs_are_hurt()) {
       report_.Note(kIndex, absl::StrCat(text, ". That follows from the damage to the packs"));
     } else {
@@ -213,40 +212,38 @@ absl::StatusOr<bool> CopyIndex(Env& from, const std::string& directory, Env& env
   return true;
 }
 
-absl::StatusOr<StoredIndex> OpenStoredIndex(Env& env, PackFiles& packs,
-                                            const std::string& directory, CheckReport& report) {
-  StoredIndex stored;
+StoredIndex OpenStoredIndex(const std::string& directory, CheckReport& report) {
   absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(directory);
   absl::StatusOr<Position> seen =
       index.ok() ? (*index)->Watermark() : absl::StatusOr<Position>(index.status());
   if (!seen.ok()) {
     TellDamaged(seen.status(), report);
-    return stored;
+    return {};
   }
   if (seen->pack == 0) {
     report.Note(kIndex, "there is none, or it is empty; the next start makes it from the packs");
-    return stored;
+    return {};
   }
+  return {*std::move(index), *seen};
+}
+
+absl::Status CatchUp(Env& env, PackFiles& packs, StoredIndex& stored, CheckReport& report) {
   LogCapture silence([](LogLevel, std::string_view) {});
-  absl::StatusOr<PackWriter::Start> start = Replay(env, packs, **index);
-  if (absl::IsAborted(start.status())) {
-    report.NeedsRebuild();
-    report.Warn(kIndex, absl::StrCat(start.status().message(), "; ", Absl(kMended)));
-    return stored;
-  }
+  absl::StatusOr<PackWriter::Start> start = Replay(env, packs, *stored.index);
   if (absl::IsCancelled(start.status()) || absl::IsDeadlineExceeded(start.status())) {
     return start.status();
   }
-  if (!start.ok()) {
+  if (absl::IsAborted(start.status())) {
+    report.NeedsRebuild();
+    report.Warn(kIndex, absl::StrCat(start.status().message(), "; ", Absl(kMended)));
+    stored = {};
+  } else if (!start.ok()) {
     TellDamaged(start.status(), report);
-    return stored;
-  }
-  if (start->file != nullptr && !start->in_barrier) {
+    stored = {};
+  } else if (start->file != nullptr && !start->in_barrier) {
     report.Note(kIndex, "it is behind the packs, as after a crash; the next start reads on");
   }
-  stored.index = *std::move(index);
-  stored.seen = *seen;
-  return stored;
+  return absl::OkStatus();
 }
 
 absl::Status CompareIndexes(const Index& stored, const Index& fresh, PackFiles& packs,

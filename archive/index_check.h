@@ -25,10 +25,12 @@ struct StoredIndex {
 absl::StatusOr<bool> CopyIndex(Env& from, const std::string& directory, Env& env,
                                const std::string& to, CheckReport& report);
 
-// Opens an index and brings it up to date, as a start would; an index that a start would make anew
-// is told of. REQUIRES: `packs` can be replayed.
-absl::StatusOr<StoredIndex> OpenStoredIndex(Env& env, PackFiles& packs,
-                                            const std::string& directory, CheckReport& report);
+// Opens an index as it is.
+StoredIndex OpenStoredIndex(const std::string& directory, CheckReport& report);
+
+// Brings it up to date, as a start would, or forgets one that a start would make anew. An error is
+// that it was cancelled. REQUIRES: an index, and packs that were replayed well into another one.
+absl::Status CatchUp(Env& env, PackFiles& packs, StoredIndex& stored, CheckReport& report);
 
 // Compares the entries of both, up to date, key by key, and tells what one of them lacks. REQUIRES:
 // the packs were checked by `report`, which so knows whether they are damaged.

@@ -59,8 +59,9 @@ class PackChecker {
   absl::Status CheckPack(uint32_t number, uint32_t next);
   void CheckSuccession(const PackHeader& header, uint32_t number);
   absl::StatusOr<uint64_t> CheckEnd(const OpenPack& pack, uint32_t next);
-  absl::Status CheckRecords(const OpenPack& pack, uint64_t end);
-  absl::Status TellAbandoned(const OpenPack& pack, uint64_t end, uint64_t size, bool sealed);
+  absl::StatusOr<Digest> CheckRecords(const OpenPack& pack, uint64_t end);
+  absl::Status TellAbandoned(const OpenPack& pack, uint64_t end, const Digest& chain, uint64_t size,
+                             bool sealed);
   absl::Status TellDamage(const OpenPack& pack, const Scanned& damage);
 
   // These check a record whose bytes are right.
@@ -141,8 +142,9 @@ absl::Status PackChecker::CheckPack(uint32_t number, uint32_t next) {
   report_.summary.pack_bytes += *size;
   absl::StatusOr<uint64_t> end = CheckEnd(**pack, next);
   if (!end.ok()) return end.status();
-  if (absl::Status status = CheckRecords(**pack, *end); !status.ok()) return status;
-  return TellAbandoned(**pack, *end, *size, next != 0);
+  absl::StatusOr<Digest> chain = CheckRecords(**pack, *end);
+  if (!chain.ok()) return chain.status();
+  return TellAbandoned(**pack, *end, *chain, *size, next != 0);
 }
 
 void PackChecker::CheckSuccession(const PackHeader& header, uint32_t number) {
@@ -181,7 +183,8 @@ absl::StatusOr<uint64_t> PackChecker::CheckEnd(const OpenPack& pack, uint32_t ne
   return std::min(end, *size);
 }
 
-absl::Status PackChecker::CheckRecords(const OpenPack& pack, uint64_t end) {
+// The running hash at the end.
+absl::StatusOr<Digest> PackChecker::CheckRecords(const OpenPack& pack, uint64_t end) {
   std::string header(kPackHeaderSize, '\0');
   if (absl::Status read = pack.file->Read(0, header); !read.ok()) return read;
   PackScanner scanner(pack, kPackHeaderSize, end, StartChain(header), PackScanner::Payloads::kAll);
@@ -191,7 +194,7 @@ absl::Status PackChecker::CheckRecords(const OpenPack& pack, uint64_t end) {
     absl::Status status;
     switch (next->kind) {
       case Scanned::Kind::kEnd:
-        return absl::OkStatus();
+        return scanner.chain();
       case Scanned::Kind::kDamage:
         status = TellDamage(pack, *next);
         break;
@@ -204,10 +207,10 @@ absl::Status PackChecker::CheckRecords(const OpenPack& pack, uint64_t end) {
 }
 
 // Tells of what doesn't count any more: the tail of a crash.
-absl::Status PackChecker::TellAbandoned(const OpenPack& pack, uint64_t end, uint64_t size,
-                                        bool sealed) {
+absl::Status PackChecker::TellAbandoned(const OpenPack& pack, uint64_t end, const Digest& chain,
+                                        uint64_t size, bool sealed) {
   if (size <= end) return absl::OkStatus();
-  PackScanner scanner(pack, end, size, Digest(), PackScanner::Payloads::kBarriersOnly);
+  PackScanner scanner(pack, end, size, chain, PackScanner::Payloads::kAll);
   absl::StatusOr<Scanned> first = scanner.Next();
   if (!first.ok()) return first.status();
   std::string why = first->damage.empty() ? "" : absl::StrCat(" (", first->damage, ")");
@@ -307,7 +310,7 @@ void PackChecker::Unreadable(const absl::Status& status, const Scanned& record) 
     return;
   }
   report_.Damage(Here(record),
-                 absl::StrCat("the bytes of a ", Name(record.header.type),
+                 absl::StrCat("the bytes of this ", Name(record.header.type),
                               " record are as they were written, and make no sense: ",
                               status.message(), "; ", Absl(LossOf(record.header.type))));
 }

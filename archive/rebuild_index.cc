@@ -57,7 +57,7 @@ class Rebuilder {
  private:
   absl::Status CountPacks();
   absl::Status MakeAndTell();
-  absl::StatusOr<std::unique_ptr<Index>> MakeNew();
+  absl::StatusOr<std::unique_ptr<Index>> MakeNew(const Position& durable);
   absl::Status Exchange();
 
   Env& env_;
@@ -76,19 +76,18 @@ absl::Status Rebuilder::Run() {
 
 // All databases are closed when this returns.
 absl::Status Rebuilder::MakeAndTell() {
-  absl::StatusOr<std::unique_ptr<Index>> made = MakeNew();
+  StoredIndex stored = OpenStoredIndex(index_, report_);
+  absl::StatusOr<std::unique_ptr<Index>> made = MakeNew(stored.seen);
   if (!made.ok()) return made.status();
   // Of the core, only what reads is used.
   Core core(env_, {.directory = directory_}, *std::move(made), packs_.directory(), {});
   absl::Status status = CheckObjects(core, nullptr, /*decode=*/false, {}, report_);
-  if (!status.ok()) return status;
-  absl::StatusOr<StoredIndex> stored = OpenStoredIndex(env_, packs_, index_, report_);
-  if (!stored.ok()) return stored.status();
-  if (stored->index == nullptr) return absl::OkStatus();
-  return CompareIndexes(*stored->index, *core.index, packs_, report_);
+  if (status.ok() && stored.index != nullptr) status = CatchUp(env_, packs_, stored, report_);
+  if (!status.ok() || stored.index == nullptr) return status;
+  return CompareIndexes(*stored.index, *core.index, packs_, report_);
 }
 
-absl::StatusOr<std::unique_ptr<Index>> Rebuilder::MakeNew() {
+absl::StatusOr<std::unique_ptr<Index>> Rebuilder::MakeNew(const Position& durable) {
   absl::StatusOr<std::unique_ptr<Index>> made = Index::Open(new_);
   if (!made.ok()) return made;
   const LogCapture capture([this](LogLevel level, std::string_view text) {
@@ -99,7 +98,8 @@ absl::StatusOr<std::unique_ptr<Index>> Rebuilder::MakeNew() {
       report_.Note("packs", std::string(text));
     }
   });
-  if (absl::Status status = Replay(env_, packs_, **made).status(); !status.ok()) return status;
+  absl::Status replayed = Replay(env_, packs_, **made, durable).status();
+  if (!replayed.ok()) return replayed;
   return made;
 }
 

@@ -21,8 +21,8 @@ constexpr size_t kBatch = 4096;
 
 class Replayer {
  public:
-  Replayer(Env& env, PackFiles& packs, Index& index)
-      : env_(env), packs_(packs), index_(index), state_(index) {}
+  Replayer(Env& env, PackFiles& packs, Index& index, const Position& durable)
+      : env_(env), packs_(packs), index_(index), state_(index), known_durable_(durable) {}
 
   absl::StatusOr<PackWriter::Start> Run();
 
@@ -39,6 +39,7 @@ class Replayer {
   PackFiles& packs_;
   Index& index_;
   IndexTransaction state_;
+  const Position known_durable_;
   Position position_;       // up to where everything is in state_
   bool clean_ = false;      // whether writing can go on there
   uint64_t abandoned_ = 0;  // bytes behind it that don't count
@@ -147,6 +148,7 @@ absl::StatusOr<uint64_t> Replayer::EndBySuccessor(const PackHeader& header, uint
 // Up to where the last pack is known to have been durable.
 absl::StatusOr<uint64_t> Replayer::DurableBound(const OpenPack& pack, uint64_t end) {
   uint64_t bound = position_.offset;
+  if (pack.header.uuid == known_durable_.uuid) bound = std::max(bound, known_durable_.offset);
   PackScanner scanner(pack, position_.offset, end, position_.chain,
                       PackScanner::Payloads::kBarriersOnly);
   for (;;) {
@@ -244,8 +246,9 @@ absl::Status Replayer::CollectDecoders() {
 
 }  // namespace
 
-absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index) {
-  return Replayer(env, packs, index).Run();
+absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index,
+                                         const Position& durable) {
+  return Replayer(env, packs, index, durable).Run();
 }
 
 }  // namespace vxa

@@ -107,7 +107,18 @@ class Parser {
   FsckOptions fsck_;
   RebuildIndexOptions rebuild_;
   RulingOptions decoder_;
+  std::string ruling_;
 };
+
+const std::map<std::string, RulingOptions::Ruling>& Rulings() {
+  static const auto* rulings = new std::map<std::string, RulingOptions::Ruling>{
+      {"approve", RulingOptions::Ruling::kApprove},
+      {"unapprove", RulingOptions::Ruling::kUnapprove},
+      {"disable", RulingOptions::Ruling::kDisable},
+      {"enable", RulingOptions::Ruling::kEnable},
+  };
+  return *rulings;
+}
 
 void AddData(CLI::App& command, std::string& data) {
   command.add_option("--data", data, "the archive's directory")->type_name("DIR");
@@ -160,20 +171,13 @@ void Parser::AddRebuildIndex() {
 }
 
 void Parser::AddDecoder() {
-  static const std::map<std::string, RulingOptions::Ruling> kRulings = {
-      {"approve", RulingOptions::Ruling::kApprove},
-      {"unapprove", RulingOptions::Ruling::kUnapprove},
-      {"disable", RulingOptions::Ruling::kDisable},
-      {"enable", RulingOptions::Ruling::kEnable},
-  };
   decoder_command_ = app_.add_subcommand("decoder", kDecoder);
   decoder_command_->footer(kDecoderFooter);
   AddData(*decoder_command_, decoder_.data);
-  decoder_command_->add_option("ruling", decoder_.ruling, "approve, unapprove, disable or enable")
+  decoder_command_->add_option("ruling", ruling_, "approve, unapprove, disable or enable")
       ->required()
       ->type_name("RULING")
-      ->transform(CLI::Transformer(kRulings).description(""))
-      ->check(CLI::IsMember(kRulings).description(""));
+      ->check(CLI::IsMember(Rulings()).description(""));
   decoder_command_
       ->add_option("id", decoder_.id,
                    "the decoder: sha256: and 64 hexadecimal digits, or the first 8 or more of them")
@@ -223,6 +227,7 @@ absl::Status Parser::Take(Command* command) {
   } else if (*rebuild_command_) {
     *command = rebuild_;
   } else if (*decoder_command_) {
+    decoder_.ruling = Rulings().at(ruling_);
     *command = decoder_;
   } else {
     serving_.grace = absl::Seconds(grace_);

@@ -101,6 +101,7 @@ TEST(Options, OfRulingsNameRulingDecoderAndReason) {
   for (const auto& [word, ruling] : kRulings) {
     const auto parsed =
         Parse<RulingOptions>({"decoder", "--data", "d", word, "0123abcd", "--reason", "so"});
+    ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
     EXPECT_EQ(parsed.options.ruling, ruling) << word;
     EXPECT_EQ(parsed.options.id, "0123abcd");
     EXPECT_EQ(parsed.options.reason, "so");

@@ -66,10 +66,11 @@ class Fsck(Offline):
         result = vxad("fsck", "--data", self.data, "--json")
         self.assertEqual(result.returncode, 4)
         *findings, summary = [json.loads(line) for line in result.stdout.splitlines()]
-        self.assertEqual({finding["severity"] for finding in findings}, {"damage"})
-        self.assertIn("default/noise version 1", [finding["where"] for finding in findings])
+        damaged = [finding["where"] for finding in findings if finding["severity"] == "damage"]
+        self.assertIn("default/noise version 1", damaged)
+        self.assertTrue(all(finding["text"] for finding in findings))
         self.assertEqual(summary["summary"]["objects"], 2)
-        self.assertEqual(summary["summary"]["damages"], len(findings))
+        self.assertEqual(summary["summary"]["damages"], len(damaged))
         self.assertTrue(summary["summary"]["advice"])
 
     def test_a_served_archive_is_refused(self):
@@ -119,13 +120,10 @@ class Fsck(Offline):
         self.assertIn("standard output", result.stderr)
 
     def test_an_interrupt_ends_it_and_leaves_nothing_behind(self):
-        import gzip
-        with Server(self.data) as server, Client(server) as client:
-            client.put("zeros.gz", gzip.compress(bytes(300_000_000), 9))
-            server.stop()
+        os.truncate(self.pack, 1 << 40)  # a tail to search for hours
         scratch = os.path.join(self.root, "tmp")
         os.mkdir(scratch)
-        process = subprocess.Popen([harness.VXAD, "fsck", "--data", self.data, "--decode"], stdout=subprocess.PIPE,
+        process = subprocess.Popen([harness.VXAD, "fsck", "--data", self.data], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": scratch})
         self.assertTrue(harness.wait_until(lambda: os.listdir(scratch)))
         process.send_signal(signal.SIGINT)
