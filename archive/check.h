@@ -66,8 +66,9 @@ std::string ToText(const CheckSummary& summary);
 // "note", "warning", "damage".
 std::string_view Name(Severity severity);
 
-// Checks it. An error keeps it from being checked: FAILED_PRECONDITION if somebody has it open, or
-// a later program wrote it; NOT_FOUND if there is none; CANCELLED.
+// Checks it, and makes no change to it (but a LOCK if there is none). An error keeps it from being
+// checked: FAILED_PRECONDITION if somebody has it open, or a later program wrote it; NOT_FOUND if
+// there is none; CANCELLED.
 absl::StatusOr<CheckSummary> CheckArchive(const CheckOptions& options, CheckSink& sink,
                                           const CallContext& context);
 
