@@ -27,6 +27,19 @@ inline constexpr uint64_t kMaxChunk = kMaxPayload;
 std::string EncodeBlobPrefix(const archive::v1::Decode* decode, uint64_t length,
                              const Digest& digest);
 
+// A payload's prefix, and how many encoded bytes follow it.
+struct BlobHead {
+  archive::v1::BlobPrefix prefix;
+  uint64_t encoded_size = 0;
+};
+
+// Parses the prefix of a payload of `size` bytes, of which `head` is at least the prefix.
+// DATA_LOSS, saying what is wrong.
+absl::StatusOr<BlobHead> ParseBlobHead(std::string_view head, uint64_t size);
+
+// The prefix alone of the blob at `location`, whose payload is not checked.
+absl::StatusOr<BlobHead> ReadBlobHead(PackFiles& packs, const Location& location);
+
 struct DecodedBlob {
   std::string bytes;  // they match the digest in the blob; empty for a proof
   std::optional<archive::v1::Decode> decode;

@@ -6,36 +6,24 @@
 #include "archive/archive.h"
 #include "archive/archive_impl.h"
 #include "archive/core.h"
+#include "archive/directory.h"
 #include "archive/log.h"
 #include "archive/replay.h"
 
 namespace vxa {
 namespace {
 
-constexpr std::string_view kVersionLine = "vxa-archive 0\n";
-
 // Checks that an archive of a known version is there, or makes an empty one.
-absl::Status CheckVersion(Env& env, const std::string& directory) {
-  const std::string path = absl::StrCat(directory, "/VERSION");
-  absl::StatusOr<std::unique_ptr<File>> file = env.OpenForReading(path);
-  if (absl::IsNotFound(file.status())) {
-    absl::StatusOr<std::vector<std::string>> names = env.List(directory);
-    if (!names.ok()) return names.status();
-    if (std::ranges::count(*names, "packs") != 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(directory, " has packs but no VERSION: put back what belongs there"));
-    }
-    return WriteAtomically(env, directory, "VERSION", kVersionLine).status();
+absl::Status CheckOrMakeVersion(Env& env, const std::string& directory) {
+  absl::Status checked = CheckVersion(env, directory);
+  if (!absl::IsNotFound(checked)) return checked;
+  absl::StatusOr<std::vector<std::string>> names = env.List(directory);
+  if (!names.ok()) return names.status();
+  if (std::ranges::count(*names, "packs") != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory, " has packs but no VERSION: put back what belongs there"));
   }
-  if (!file.ok()) return file.status();
-  absl::StatusOr<uint64_t> size = (*file)->Size();
-  if (!size.ok()) return size.status();
-  std::string line(std::min<uint64_t>(*size, 100), '\0');
-  if (absl::Status read = (*file)->Read(0, line); !read.ok()) return read;
-  if (line == kVersionLine) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(path, " says \"", line.substr(0, line.find('\n')), "\", this program knows \"",
-                   std::string(kVersionLine.substr(0, kVersionLine.size() - 1)), "\""));
+  return WriteAtomically(env, directory, "VERSION", kVersionLine).status();
 }
 
 absl::Status MakeDirectories(Env& env, const std::string& directory) {
@@ -105,13 +93,9 @@ absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions op
   const std::string packs_directory = directory + "/packs";
   const std::string index_directory = directory + "/index";
   if (absl::Status made = env.MakeDirectory(directory); !made.ok()) return made;
-  absl::StatusOr<std::unique_ptr<Held>> lock = env.Lock(directory + "/LOCK");
-  if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("another server has the archive ", directory, " open"));
-  }
+  absl::StatusOr<std::unique_ptr<Held>> lock = LockArchive(env, directory);
   if (!lock.ok()) return lock.status();
-  absl::Status status = CheckVersion(env, directory);
+  absl::Status status = CheckOrMakeVersion(env, directory);
   if (status.ok()) status = MakeDirectories(env, directory);
   if (status.ok()) status = RemoveTemporaries(env, packs_directory);
   if (!status.ok()) return status;

@@ -27,13 +27,14 @@ uint64_t MostRecords(uint64_t bytes) { return (bytes + kRecordHeaderSize - 1) / 
 
 class Replayer {
  public:
-  Replayer(Env& env, PackFiles& packs, Index& index)
-      : env_(env), packs_(packs), index_(index), state_(index) {}
+  Replayer(Env& env, PackFiles& packs, Index& index, const Position& durable)
+      : env_(env), packs_(packs), index_(index), state_(index), durable_(durable) {}
 
   absl::StatusOr<PackWriter::Start> Run();
 
  private:
   absl::Status ReadIndex();
+  absl::Status UseKnownDurable(const std::vector<uint32_t>& numbers);
   absl::Status CheckIndex(const std::vector<uint32_t>& numbers);
   void Miss(uint32_t number);
   absl::Status ReplayPack(uint32_t number, uint32_t next);
@@ -56,6 +57,7 @@ class Replayer {
   IndexTransaction state_;
   Position position_;       // up to where everything is in state_, from the index's checkpoint on
   Position seen_;           // up to where the index had it; durable once
+  const Position durable_;  // known by another way to have been durable
   bool clean_ = false;      // whether writing can go on there
   uint64_t abandoned_ = 0;  // bytes behind it that don't count
   bool news_ = false;       // whether there were records that the index hadn't
@@ -71,6 +73,7 @@ absl::StatusOr<PackWriter::Start> Replayer::Run() {
   if (absl::Status read = ReadIndex(); !read.ok()) return read;
   absl::StatusOr<std::vector<uint32_t>> numbers = packs_.List();
   if (!numbers.ok()) return numbers.status();
+  if (absl::Status known = UseKnownDurable(*numbers); !known.ok()) return known;
   if (absl::Status checked = CheckIndex(*numbers); !checked.ok()) return checked;
 
   uint32_t expected = 1;
@@ -96,6 +99,17 @@ absl::Status Replayer::ReadIndex() {
   absl::StatusOr<uint64_t> lost = index_.LostBefore(position_.next_sequence);
   if (!lost.ok()) return lost.status();
   lost_ = *lost;
+  return absl::OkStatus();
+}
+
+// Takes what else is known to have been durable for seen, if it is of these packs.
+absl::Status Replayer::UseKnownDurable(const std::vector<uint32_t>& numbers) {
+  const bool further =
+      durable_.pack > seen_.pack || (durable_.pack == seen_.pack && durable_.offset > seen_.offset);
+  if (!further || !std::ranges::binary_search(numbers, durable_.pack)) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const OpenPack>> pack = packs_.Open(durable_.pack);
+  if (!pack.ok()) return pack.status();
+  if ((*pack)->header.uuid == durable_.uuid) seen_ = durable_;
   return absl::OkStatus();
 }
 
@@ -379,8 +393,9 @@ std::string Replayer::Path(uint32_t number) const {
 
 }  // namespace
 
-absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index) {
-  return Replayer(env, packs, index).Run();
+absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index,
+                                         const Position& durable) {
+  return Replayer(env, packs, index, durable).Run();
 }
 
 }  // namespace vxa

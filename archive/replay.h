@@ -24,10 +24,12 @@
 
 namespace vxa {
 
-// Replays everything behind the index's checkpoint. FAILED_PRECONDITION if the packs are of a format
-// that only a later program knows; ABORTED if the index is of other packs: then it is to be
+// Replays everything behind the index's checkpoint. `durable` is a place in the packs that is known
+// by another way to have been durable once, if any is. FAILED_PRECONDITION if the packs are of a
+// format that only a later program knows; ABORTED if the index is of other packs: then it is to be
 // destroyed. Of other packs it is too if one has come back that it didn't have.
-absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index);
+absl::StatusOr<PackWriter::Start> Replay(Env& env, PackFiles& packs, Index& index,
+                                         const Position& durable = {});
 
 }  // namespace vxa
 

@@ -2,70 +2,24 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "archive/call_context.h"
 #include "archive/changes.h"
 #include "archive/errors.h"
-#include "archive/form_reader.h"
 #include "archive/listing.h"
 #include "archive/object_info.h"
+#include "archive/reproduce.h"
 #include "archive/text.h"
 #include "archive/wire_text.h"
 
 namespace vxa {
 namespace {
 
-constexpr uint32_t kPage = 32;                           // names asked of the index at a time
-constexpr int kEventEvery = 256;                         // verifications that one record has
-constexpr uint64_t kProgressEvery = uint64_t{64} << 20;  // bytes
-constexpr size_t kMaxDetail = 1024;                      // bytes
-
-// Whether an error says that what is stored can't be reproduced.
-bool IsDamage(const absl::Status& status) {
-  return absl::IsDataLoss(status) || ReasonName(status) == "DECODER_FAILED";
-}
-
-// Hashes what comes, and tells how far it is.
-class CheckingSink : public ReadSink {
- public:
-  CheckingSink(const archive::v1::Manifest& manifest, VerifySink& sink, uint64_t& bytes)
-      : manifest_(manifest), sink_(sink), bytes_(bytes) {}
-
-  absl::Status Begin(const ReadHeader& header) override {
-    wanted_ = header;
-    return absl::OkStatus();
-  }
-
-  absl::Status Append(std::string_view bytes) override {
-    hasher_.Update(bytes);
-    size_ += bytes.size();
-    const bool report = (bytes_ + bytes.size()) / kProgressEvery != bytes_ / kProgressEvery;
-    bytes_ += bytes.size();
-    if (!report) return absl::OkStatus();
-    return sink_.Progress(manifest_.name(), manifest_.version(), bytes_);
-  }
-
-  // DATA_DAMAGED if the whole isn't what it was.
-  absl::Status Finish() {
-    const Digest digest = hasher_.Finish();
-    if (size_ == wanted_.size && digest == wanted_.digest) return absl::OkStatus();
-    return Error(Reason::kDataDamaged,
-                 absl::StrCat(manifest_.namespace_(), "/", manifest_.name(), " version ",
-                              manifest_.version(), ", the whole comes out with digest ",
-                              digest.ToString(), ", not ", wanted_.digest.ToString()));
-  }
-
- private:
-  const archive::v1::Manifest& manifest_;
-  VerifySink& sink_;
-  uint64_t& bytes_;
-  ReadHeader wanted_;
-  uint64_t size_ = 0;
-  Hasher hasher_;
-};
+constexpr uint32_t kPage = 32;       // names asked of the index at a time
+constexpr int kEventEvery = 256;     // verifications that one record has
+constexpr size_t kMaxDetail = 1024;  // bytes
 
 class Verifier {
  public:
@@ -79,9 +33,7 @@ class Verifier {
   absl::Status VerifyName(const std::string& name);
   absl::Status VerifyPrefix(const std::string& prefix, bool exactly);
   absl::Status VerifyVersion(const ObjectInfo& object);
-  absl::Status Reproduce(const ObjectInfo& object, VerifiedVersion& verified);
-  absl::Status ReproduceForm(const archive::v1::Manifest& manifest, const ReadSpec& form,
-                             VerifiedVersion& verified, uint64_t& bytes);
+  absl::Status ReproduceVersion(const ObjectInfo& object, VerifiedVersion& verified);
   absl::Status Record(const VerifiedVersion& verified);
   absl::Status WriteEvent();
 
@@ -138,7 +90,7 @@ absl::Status Verifier::VerifyPrefix(const std::string& prefix, bool exactly) {
 
 absl::Status Verifier::VerifyVersion(const ObjectInfo& object) {
   VerifiedVersion verified{.name = object.name, .version = object.version, .size = object.size};
-  verified.status = Reproduce(object, verified);
+  verified.status = ReproduceVersion(object, verified);
   if (ReasonName(verified.status) == "OBJECT_NOT_FOUND") return absl::OkStatus();  // meanwhile
   if (!verified.status.ok() && !IsDamage(verified.status)) return verified.status;
   ++summary_.objects;
@@ -147,8 +99,8 @@ absl::Status Verifier::VerifyVersion(const ObjectInfo& object) {
   return sink_.Verified(verified);
 }
 
-// The original, and all views that were verified once. OBJECT_NOT_FOUND if the version is gone.
-absl::Status Verifier::Reproduce(const ObjectInfo& object, VerifiedVersion& verified) {
+// OBJECT_NOT_FOUND if the version is gone.
+absl::Status Verifier::ReproduceVersion(const ObjectInfo& object, VerifiedVersion& verified) {
   absl::StatusOr<std::optional<IndexVersion>> entry =
       core_.index->Version(spec_.ns, object.name, object.version);
   if (!entry.ok()) return entry.status();
@@ -156,27 +108,14 @@ absl::Status Verifier::Reproduce(const ObjectInfo& object, VerifiedVersion& veri
   absl::StatusOr<archive::v1::Manifest> manifest =
       ReadManifest(core_.packs, spec_.ns, object.name, object.version, **entry);
   if (!manifest.ok()) return manifest.status();
-  uint64_t bytes = 0;
-  absl::Status status =
-      ReproduceForm(*manifest, {.name = object.name, .form = Form::kOriginal}, verified, bytes);
-  for (const archive::v1::View& view : manifest->views()) {
-    if (!status.ok()) break;
-    if (view.status() != archive::v1::View::VERIFIED) continue;
-    status =
-        ReproduceForm(*manifest, {.name = object.name, .form = Form::kView, .view = view.name()},
-                      verified, bytes);
-  }
-  if (status.ok()) summary_.bytes += bytes;
+  Reproduced reproduced;
+  absl::Status status = Reproduce(
+      core_, *manifest,
+      [&](uint64_t bytes) { return sink_.Progress(object.name, object.version, bytes); }, context_,
+      reproduced);
+  verified.cost = std::move(reproduced.cost);
+  if (status.ok()) summary_.bytes += reproduced.bytes;
   return status;
-}
-
-absl::Status Verifier::ReproduceForm(const archive::v1::Manifest& manifest, const ReadSpec& form,
-                                     VerifiedVersion& verified, uint64_t& bytes) {
-  CheckingSink sink(manifest, sink_, bytes);
-  absl::StatusOr<ReadResult> result = ReadForm(core_, manifest, form, sink, context_);
-  if (!result.ok()) return result.status();
-  verified.cost.insert(verified.cost.end(), result->cost.begin(), result->cost.end());
-  return sink.Finish();
 }
 
 absl::Status Verifier::Record(const VerifiedVersion& verified) {

@@ -1,6 +1,7 @@
 #include "server/options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -13,10 +14,31 @@ namespace {
 constexpr char kVersion[] = "vxad 0.1 (vxa.v1)";
 constexpr char kAbout[] = "Serves a VXA archive: objects kept together with their decoders.";
 constexpr char kFooter[] =
-    "Prints \"listening on ADDRESS\" once it serves, and a log on stderr. SIGTERM or SIGINT ends "
-    "it:\n"
-    "no new call is taken, and those going on have the grace time; a second signal cancels them.\n"
-    "Exit status: 0 ended by a signal, 1 an error, 2 a wrong command line.";
+    "Without a command it serves: prints \"listening on ADDRESS\" once it does, and a log on "
+    "stderr.\n"
+    "SIGTERM or SIGINT ends it: no new call is taken, and those going on have the grace time; a\n"
+    "second signal cancels them. The commands are for an archive that no server has open.\n"
+    "Exit status: 0 ended by a signal, or done; 1 an error; 2 a wrong command line; 4 damage "
+    "found\n"
+    "(fsck and rebuild-index).";
+constexpr char kFsck[] =
+    "Checks the archive, changes nothing, and tells what is wrong, whom it hurts, and what to do";
+constexpr char kFsckFooter[] =
+    "Reads all packs twice. Needs room for two copies of the archive's index in $TMPDIR or, if "
+    "that\n"
+    "is not set, beside DIR. Exit status: 0 no damage, 1 an error kept it from checking, 2 a "
+    "wrong\n"
+    "command line, 4 damage found.";
+constexpr char kRebuildIndex[] =
+    "Makes the index anew from the packs, and tells what the old one knew that they don't give";
+constexpr char kRebuildIndexFooter[] =
+    "The old index is there until the new one is whole; to interrupt it does no harm.\n"
+    "Exit status: 0 done, 1 an error, 2 a wrong command line, 4 done, and damage found.";
+constexpr char kDecoder[] = "Rules on a decoder, for all namespaces";
+constexpr char kDecoderFooter[] =
+    "approve: it may be used where nobody named it; unapprove takes that back. disable: it is not\n"
+    "used for new objects (those that need it stay readable); enable takes that back.\n"
+    "Exit status: 0 done, 1 an error, 2 a wrong command line.";
 constexpr int kUsage = 2;
 
 // CLI11's own texts may have several lines.
@@ -52,57 +74,180 @@ absl::Status CheckAddress(const std::string& address) {
   return absl::OkStatus();
 }
 
-bool ParseOptions(int argc, const char* const* argv, ServerOptions* options, Exit* exit) {
-  CLI::App app(kAbout, "vxad");
-  double grace = absl::ToDoubleSeconds(options->grace);
-  app.footer(kFooter);
-  app.set_version_flag("--version", kVersion);
-  app.add_option("--data", options->data, "the archive's directory; made if it isn't there")
-      ->required()
+namespace {
+
+// The command line as CLI11 knows it, and what it puts where.
+class Parser {
+ public:
+  Parser() : app_(kAbout, "vxad") {
+    app_.set_version_flag("--version", kVersion);
+    app_.footer(kFooter);
+    app_.require_subcommand(0, 1);
+    AddServing();
+    AddFsck();
+    AddRebuildIndex();
+    AddDecoder();
+  }
+
+  bool Parse(int argc, const char* const* argv, Command* command, Exit* exit);
+
+ private:
+  void AddServing();
+  void AddFsck();
+  void AddRebuildIndex();
+  void AddDecoder();
+  absl::Status Take(Command* command);
+
+  CLI::App app_;
+  CLI::App* fsck_command_ = nullptr;
+  CLI::App* rebuild_command_ = nullptr;
+  CLI::App* decoder_command_ = nullptr;
+  ServerOptions serving_;
+  double grace_ = absl::ToDoubleSeconds(serving_.grace);
+  FsckOptions fsck_;
+  RebuildIndexOptions rebuild_;
+  RulingOptions decoder_;
+  std::string ruling_;
+};
+
+const std::map<std::string, RulingOptions::Ruling>& Rulings() {
+  static const auto* rulings = new std::map<std::string, RulingOptions::Ruling>{
+      {"approve", RulingOptions::Ruling::kApprove},
+      {"unapprove", RulingOptions::Ruling::kUnapprove},
+      {"disable", RulingOptions::Ruling::kDisable},
+      {"enable", RulingOptions::Ruling::kEnable},
+  };
+  return *rulings;
+}
+
+void AddData(CLI::App& command, std::string& data) {
+  command.add_option("--data", data, "the archive's directory")->type_name("DIR");
+}
+
+void AddWorker(CLI::App& command, std::string& worker) {
+  command
+      .add_option("--worker", worker,
+                  "the vxworker program that runs decoders; found beside vxad if not given")
+      ->type_name("PATH");
+}
+
+void Parser::AddServing() {
+  app_.add_option("--data", serving_.data, "the archive's directory; made if it isn't there")
       ->type_name("DIR");
-  app.add_option("--listen", options->listen,
-                 "where to serve: HOST:PORT (port 0: any free one), [V6]:PORT or unix:PATH")
+  app_.add_option("--listen", serving_.listen,
+                  "where to serve: HOST:PORT (port 0: any free one), [V6]:PORT or unix:PATH")
       ->type_name("ADDRESS")
       ->capture_default_str();
-  app.add_option("--worker", options->worker,
-                 "the vxworker program that runs decoders; found beside vxad if not given")
-      ->type_name("PATH");
-  app.add_option("--grace", grace, "seconds that calls have to end after SIGTERM")
+  AddWorker(app_, serving_.worker);
+  app_.add_option("--grace", grace_, "seconds that calls have to end after SIGTERM")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
-  app.add_option("--max-streams", options->max_streams, "uploads and downloads at once")
+  app_.add_option("--max-streams", serving_.max_streams, "uploads and downloads at once")
       ->type_name("N")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--decodes", options->decodes, "decoders running at once; further ones wait")
+  app_.add_option("--decodes", serving_.decodes, "decoders running at once; further ones wait")
       ->type_name("N")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option(
-         "--pack-size", options->pack_size,
-         "bytes after which a new pack file is begun, at least 16M; K, M, G or T may follow")
+  app_.add_option(
+          "--pack-size", serve_.pack_size,
+          "bytes after which a new pack file is begun, at least 16M; K, M, G or T may follow")
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(uint64_t{16} << 20, uint64_t{1} << 62))
       ->capture_default_str();
+}
+
+void Parser::AddFsck() {
+  fsck_command_ = app_.add_subcommand("fsck", kFsck);
+  fsck_command_->footer(kFsckFooter);
+  AddData(*fsck_command_, fsck_.data);
+  fsck_command_->add_flag("--decode", fsck_.decode,
+                          "also reproduce every version and view through its decoders");
+  fsck_command_->add_flag("--json", fsck_.json,
+                          "a JSON object for each finding, a line each, and one for the summary");
+  AddWorker(*fsck_command_, fsck_.worker);
+}
+
+void Parser::AddRebuildIndex() {
+  rebuild_command_ = app_.add_subcommand("rebuild-index", kRebuildIndex);
+  rebuild_command_->footer(kRebuildIndexFooter);
+  AddData(*rebuild_command_, rebuild_.data);
+}
+
+void Parser::AddDecoder() {
+  decoder_command_ = app_.add_subcommand("decoder", kDecoder);
+  decoder_command_->footer(kDecoderFooter);
+  AddData(*decoder_command_, decoder_.data);
+  decoder_command_->add_option("ruling", ruling_, "approve, unapprove, disable or enable")
+      ->required()
+      ->type_name("RULING")
+      ->check(CLI::IsMember(Rulings()).description(""));
+  decoder_command_
+      ->add_option("id", decoder_.id,
+                   "the decoder: sha256: and 64 hexadecimal digits, or the first 8 or more of them")
+      ->required()
+      ->type_name("ID");
+  decoder_command_->add_option("--reason", decoder_.reason, "why, to be shown to users")
+      ->type_name("TEXT");
+  AddWorker(*decoder_command_, decoder_.worker);
+}
+
+bool Parser::Parse(int argc, const char* const* argv, Command* command, Exit* exit) {
   try {
-    app.parse(argc, argv);
+    app_.parse(argc, argv);
   } catch (const CLI::Success& success) {
     std::ostringstream out;
-    app.exit(success, out, out);
+    app_.exit(success, out, out);
     *exit = {0, out.str()};
     return false;
   } catch (const CLI::Error& error) {
     *exit = {kUsage, absl::StrCat("vxad: ", FirstLine(error.what()), " (see vxad --help)\n")};
     return false;
   }
-  options->grace = absl::Seconds(grace);
-  if (absl::Status status = CheckAddress(options->listen); !status.ok()) {
-    *exit = {kUsage, absl::StrCat("vxad: ", status.message(), "\n")};
+  if (absl::Status taken = Take(command); !taken.ok()) {
+    *exit = {kUsage, absl::StrCat("vxad: ", taken.message(), "\n")};
     return false;
   }
   return true;
+}
+
+// The command with its options, checked as far as CLI11 doesn't.
+absl::Status Parser::Take(Command* command) {
+  std::string* data = &serving_.data;
+  if (*fsck_command_) data = &fsck_.data;
+  if (*rebuild_command_) data = &rebuild_.data;
+  if (*decoder_command_) data = &decoder_.data;
+  if (data->empty()) *data = serving_.data;  // given before the command
+  if (data->empty()) return absl::InvalidArgumentError("--data is required (see vxad --help)");
+  if (data != &serving_.data) {
+    for (const CLI::Option* option : app_.get_options()) {
+      if (option->count() == 0 || option->get_name() == "--data") continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(option->get_name(), " is for serving (see vxad --help)"));
+    }
+  }
+  if (*fsck_command_) {
+    *command = fsck_;
+  } else if (*rebuild_command_) {
+    *command = rebuild_;
+  } else if (*decoder_command_) {
+    decoder_.ruling = Rulings().at(ruling_);
+    *command = decoder_;
+  } else {
+    serving_.grace = absl::Seconds(grace_);
+    *command = serving_;
+    return CheckAddress(serving_.listen);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool ParseOptions(int argc, const char* const* argv, Command* command, Exit* exit) {
+  return Parser().Parse(argc, argv, command, exit);
 }
 
 }  // namespace vxa

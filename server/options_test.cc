@@ -2,27 +2,37 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace vxa {
 namespace {
 
+template <class Options>
 struct Parsed {
-  bool go_on;
-  ServerOptions options;
+  bool go_on = false;
+  Options options;
   Exit exit;
 };
 
-Parsed Parse(std::vector<const char*> arguments) {
+// Fails unless it is the command that has these options, where it is one.
+template <class Options = ServerOptions>
+Parsed<Options> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "vxad");
-  Parsed parsed;
-  parsed.go_on = ParseOptions(static_cast<int>(arguments.size()), arguments.data(), &parsed.options,
-                              &parsed.exit);
+  Parsed<Options> parsed;
+  Command command;
+  parsed.go_on =
+      ParseOptions(static_cast<int>(arguments.size()), arguments.data(), &command, &parsed.exit);
+  if (!parsed.go_on) return parsed;
+  parsed.go_on = std::holds_alternative<Options>(command);
+  EXPECT_TRUE(parsed.go_on) << "another command: " << command.index();
+  if (parsed.go_on) parsed.options = std::get<Options>(command);
   return parsed;
 }
 
 TEST(Options, NeedOnlyTheDirectory) {
-  const Parsed parsed = Parse({"--data", "d"});
+  const auto parsed = Parse({"--data", "d"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.data, "d");
   EXPECT_EQ(parsed.options.listen, "127.0.0.1:7420");
@@ -30,8 +40,8 @@ TEST(Options, NeedOnlyTheDirectory) {
 }
 
 TEST(Options, AreAllTaken) {
-  const Parsed parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--grace=0.5",
-                               "--max-streams=2", "--decodes=3", "--pack-size=20M"});
+  const auto parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--grace=0.5",
+                             "--max-streams=2", "--decodes=3", "--pack-size=20M"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.listen, "[::1]:0");
   EXPECT_EQ(parsed.options.worker, "w");
@@ -53,21 +63,65 @@ TEST(Options, ThatAreWrongEndWithOneLineAndStatusTwo) {
       {"--data", "d", "--pack-size", "16777215"},
       {"--data", "d", "--pack-size", "large"},
       {"--data", "d", "--listen", "127.0.0.1"},
+      {"fsck"},
+      {"fsck", "--data"},
+      {"fsck", "--data", "d", "--listen", "127.0.0.1:1"},
+      {"--listen", "127.0.0.1:1", "fsck", "--data", "d"},
+      {"fsck", "--data", "d", "rebuild-index"},
+      {"rebuild-index"},
+      {"rebuild-index", "--data", "d", "--json"},
+      {"decoder", "--data", "d"},
+      {"decoder", "--data", "d", "approve"},
+      {"decoder", "--data", "d", "bless", "01234567"},
+      {"decoder", "approve", "01234567"},
+      {"decoder", "--data", "d", "approve", "01234567", "89abcdef"},
   };
   for (const auto& arguments : kWrong) {
-    const Parsed parsed = Parse(arguments);
+    const auto parsed = Parse(arguments);
     EXPECT_FALSE(parsed.go_on);
     EXPECT_EQ(parsed.exit.status, 2);
     EXPECT_EQ(parsed.exit.text.find('\n'), parsed.exit.text.size() - 1) << parsed.exit.text;
   }
 }
 
+TEST(Options, OfCommandsAreTakenAndDataMayStandBeforeThem) {
+  const auto fsck = Parse<FsckOptions>({"fsck", "--data", "d", "--decode", "--json", "--worker=w"});
+  EXPECT_EQ(fsck.options.data, "d");
+  EXPECT_TRUE(fsck.options.decode && fsck.options.json);
+  EXPECT_EQ(fsck.options.worker, "w");
+  const auto plain = Parse<FsckOptions>({"--data", "d", "fsck"});
+  EXPECT_EQ(plain.options.data, "d");
+  EXPECT_FALSE(plain.options.decode || plain.options.json);
+  EXPECT_EQ(Parse<RebuildIndexOptions>({"rebuild-index", "--data", "d"}).options.data, "d");
+}
+
+TEST(Options, OfRulingsNameRulingDecoderAndReason) {
+  using Ruling = RulingOptions::Ruling;
+  const std::pair<const char*, Ruling> kRulings[] = {{"approve", Ruling::kApprove},
+                                                     {"unapprove", Ruling::kUnapprove},
+                                                     {"disable", Ruling::kDisable},
+                                                     {"enable", Ruling::kEnable}};
+  for (const auto& [word, ruling] : kRulings) {
+    const auto parsed =
+        Parse<RulingOptions>({"decoder", "--data", "d", word, "0123abcd", "--reason", "so"});
+    ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
+    EXPECT_EQ(parsed.options.ruling, ruling) << word;
+    EXPECT_EQ(parsed.options.id, "0123abcd");
+    EXPECT_EQ(parsed.options.reason, "so");
+  }
+}
+
 TEST(Options, HelpAndVersionAreNoErrors) {
   for (const char* flag : {"--help", "--version"}) {
-    const Parsed parsed = Parse({flag});
+    const auto parsed = Parse({flag});
     EXPECT_FALSE(parsed.go_on);
     EXPECT_EQ(parsed.exit.status, 0);
     EXPECT_NE(parsed.exit.text.find("vxad"), std::string::npos);
+  }
+  for (const char* command : {"fsck", "rebuild-index", "decoder"}) {
+    const auto parsed = Parse({command, "--help"});
+    EXPECT_EQ(parsed.exit.status, 0);
+    EXPECT_NE(parsed.exit.text.find("Exit status"), std::string::npos) << parsed.exit.text;
   }
 }
 

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "archive/archive.h"
 #include "archive/log.h"
+#include "server/offline.h"
 #include "server/options.h"
 #include "server/server.h"
 #include "vxengine/decode_service.h"
@@ -53,7 +55,7 @@ void ServeUntilSignal(Server* server, const sigset_t& signals, absl::Duration gr
   server->Shutdown();
 }
 
-absl::Status Run(const ServerOptions& options) {
+absl::Status Serve(const ServerOptions& options) {
   const sigset_t signals = BlockEndSignals();
   absl::StatusOr<std::string> worker =
       options.worker.empty() ? vx::FindWorker() : absl::StatusOr<std::string>(options.worker);
@@ -74,19 +76,23 @@ absl::Status Run(const ServerOptions& options) {
   return absl::OkStatus();
 }
 
-int Main(int argc, char** argv) {
-  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(DropGrpcLog);
-  ServerOptions options;
-  Exit exit;
-  if (!ParseOptions(argc, argv, &options, &exit)) {
-    std::fputs(exit.text.c_str(), exit.status == 0 ? stdout : stderr);
-    return exit.status;
-  }
-  if (absl::Status status = Run(options); !status.ok()) {
+int Run(const ServerOptions& options) {
+  if (absl::Status status = Serve(options); !status.ok()) {
     std::fprintf(stderr, "vxad: %s\n", std::string(status.message()).c_str());
     return kFailed;
   }
   return 0;
+}
+
+int Main(int argc, char** argv) {
+  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(DropGrpcLog);
+  Command command;
+  Exit exit;
+  if (!ParseOptions(argc, argv, &command, &exit)) {
+    std::fputs(exit.text.c_str(), exit.status == 0 ? stdout : stderr);
+    return exit.status;
+  }
+  return std::visit([](const auto& options) { return Run(options); }, command);
 }
 
 }  // namespace
