@@ -31,8 +31,8 @@ const Format* Recognize(std::string_view head);
 std::string MediaType(std::string_view head);
 
 // The extension of the decoded form of an object called `name`: what is left of the name's without
-// its last ("x.tar.gz" -> ".tar", "x.tgz" -> ".tar", "x.tbz2" -> ".tar"), else the usual one of `head`'s format, which
-// may be none.
+// its last ("x.tar.gz" -> ".tar", "x.tgz" -> ".tar", "x.tbz2" -> ".tar"), else the usual one of
+// `head`'s format, which may be none.
 std::string DecodedExtension(std::string_view name, std::string_view head);
 
 }  // namespace vxa

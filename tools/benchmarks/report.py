@@ -15,6 +15,11 @@ import sys
 from xml.sax.saxutils import escape
 
 
+def figure(ratio):
+    """A ratio to three places or so."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}"
+
+
 @dataclasses.dataclass
 class Row:
     name: str
@@ -75,8 +80,8 @@ class Table:
             line = [row.name, f"{row.median():.2f}", f"{min(row.seconds):.2f}–{max(row.seconds):.2f}",
                     f"{self.bytes / row.median() / (1 << 20):,.1f}"]
             line += [f"{self.objects / row.median():,.0f}"] * (self.objects > 1)
-            lines.append(line + [f"{self.ratio(row, b):.2f}" for b in baselines])
-        means = [f"{self.geometric_mean(b):.2f}" for b in baselines]
+            lines.append(line + [figure(self.ratio(row, b)) for b in baselines])
+        means = [figure(self.geometric_mean(b)) for b in baselines]
         lines.append(["geometric mean"] + [""] * (len(head) - 1 - len(means)) + means)
         widths = [max(map(len, column)) for column in zip(*lines)]
         text = ["  ".join([line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])])
