@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/checksum.h"
@@ -43,9 +44,8 @@ class ScriptedServer : public v1::Archive::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status VerifyObjects(grpc::ServerContext* context, const v1::VerifyObjectsRequest* request,
+  grpc::Status VerifyObjects(grpc::ServerContext*, const v1::VerifyObjectsRequest*,
                              grpc::ServerWriter<v1::VerifyObjectsResponse>* stream) override {
-    verify_request = *request;
     for (const v1::VerifyObjectsResponse& message : verification) stream->Write(message);
     return verify_status;
   }
@@ -75,7 +75,6 @@ class ScriptedServer : public v1::Archive::Service {
   v1::WriteObjectSpec spec;
   std::string received;
   v1::WriteObjectFinish finish;
-  v1::VerifyObjectsRequest verify_request;
   std::vector<v1::VerifyObjectsResponse> verification;
   grpc::Status verify_status;
   v1::Decoder decoder;

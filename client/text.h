@@ -18,8 +18,8 @@ bool IsNumber(std::string_view text);
 // the direction of text are shown as "\xNN", a backslash as it is.
 std::string Printable(std::string_view text);
 
-// `text` of several lines, safe for a terminal and with its lines and tabs kept. `indent` goes before each
-// but the first, so that none looks like a message of its own.
+// `text` of several lines, safe for a terminal and with its lines and tabs kept. `indent` goes
+// before each but the first, so that none looks like a message of its own.
 std::string PrintableLines(std::string_view text, std::string_view indent);
 
 // "1,234,567"
