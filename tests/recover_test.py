@@ -21,7 +21,7 @@ import grpc
 import harness
 import pack_builder
 from harness import Client, Server, TestCase, decoding, flip, noise, text
-from pack_builder import BLOB, CHUNK_LIST, DECODER, MANIFEST, UPDATE, Pack, blob, chunk, manifest, message
+from pack_builder import BARRIER, BLOB, CHUNK_LIST, DECODER, MANIFEST, UPDATE, Pack, blob, chunk, manifest, message
 from vxa.v1 import vxa_pb2
 
 RECOVER = os.path.join(harness.ROOT, "tests", "recover.py")
@@ -518,17 +518,53 @@ class WrittenByHand(RecoverTest):
         self.assertEqual(recovered.status, DAMAGED)
         self.assertEqual([(note["file"], note["offset"]) for note in recovered.notes], [("00000001.vxp", cut)])
 
-    def test_copies_of_a_pack_in_a_payload_are_not_taken_for_records(self):
-        inner = Pack(1)
-        inner.put("forged", b"forged")
-        outer = Pack(1)
-        outer.put("dump", inner.data)
-        hurt = bytearray(outer.data)
-        hurt[pack_builder.PACK_HEADER] ^= 1  # the search for the next record goes through the copy
-        outer.data = bytes(hurt)
-        outer.barrier()
-        self.write(outer)
-        self.assert_names(self.recover(), "dump")
+    def test_a_record_of_another_pack_in_a_payload_is_not_taken_for_one(self):
+        pack, forged = Pack(1), Pack(1)
+        payload_at = pack_builder.PACK_HEADER + pack_builder.RECORD_HEADER
+        forged.data = bytes(payload_at)
+        forged.add(MANIFEST, manifest("forged", b"", []))
+        pack.add(BLOB, forged.data[payload_at:])  # it lies at its offset
+        pack.put("real", b"real")
+        pack.barrier()
+        self.write(pack)
+        flip(self.pack(1), pack_builder.PACK_HEADER)  # the search for the next header comes through the payload
+        recovered = self.recover()
+        self.assertEqual(len(recovered.notes), 1)
+        self.assert_names(recovered, "real")
+
+    def test_records_within_what_a_damaged_record_says_is_its_own_are_found(self):
+        pack = Pack(1)
+        pack.add(BLOB, bytes(1000))
+        pack.data = pack.data[:-800]
+        pack.put("behind", b"behind")
+        pack.barrier()
+        self.write(pack)
+        recovered = self.recover()
+        self.assertEqual(recovered.status, DAMAGED)
+        self.assert_names(recovered, "behind")
+
+    def test_barriers_that_can_not_be_right_are_told(self):
+        def other_hash(pack):
+            pack.running = bytes(32)
+            pack.barrier()
+
+        def future(pack):
+            pack.add(BARRIER, struct.pack("<Q", 1 << 40) + pack.running)
+
+        def short(pack):
+            pack.add(BARRIER, b"short")
+
+        for wrong in other_hash, future, short:
+            pack = Pack(1)
+            pack.put("object", b"object")
+            wrong(pack)
+            pack.barrier()
+            self.write(pack)
+            recovered = self.recover()
+            self.assertEqual(recovered.status, DAMAGED)
+            self.assertEqual(len(recovered.notes), 1)
+            self.assertIn("barrier", recovered.notes[0]["damage"][0])
+            self.assertEqual(recovered.versions["object", 1]["status"], "ok")
 
     def test_names_of_a_hostile_archive_do_not_lead_out_of_the_folder(self):
         names = ["../../x", "/etc/x", "a/../../x", "a/./x", "", ".", "..", "a//b", "a/", "nul\0", "new\nline", "\x9b", "\udcff",
