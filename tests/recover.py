@@ -518,8 +518,7 @@ class Decoders:
                    *decode.arguments]
         check = Sink(types.SimpleNamespace(write=lambda data: None))
         diagnostics = []
-        source.flush()
-        os.lseek(source.fileno(), 0, os.SEEK_SET)  # not seek(): Python does not know that decoders move it
+        source.seek(0)
         try:
             process = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         except OSError as error:

@@ -20,8 +20,8 @@ import grpc
 
 import harness
 import pack_builder
-from harness import Client, Server, TestCase, noise, text
-from pack_builder import BLOB, CHUNK_LIST, DECODER, MANIFEST, UPDATE, Pack, blob, chunk, manifest, message
+from harness import Client, Server, TestCase, decoding, flip, noise, text
+from pack_builder import BARRIER, BLOB, CHUNK_LIST, DECODER, MANIFEST, UPDATE, Pack, blob, chunk, manifest, message
 from vxa.v1 import vxa_pb2
 
 RECOVER = os.path.join(harness.ROOT, "tests", "recover.py")
@@ -44,16 +44,17 @@ def overwrite(path, offset, data):
         file.write(data)
 
 
-def flip(path, offset):
-    overwrite(path, offset, bytes([read(path)[offset] ^ 1]))
-
-
-def guest(code):
+def machine_code(code):
     """A decoder's image with this machine code, at 0x08048054."""
     base, code_at = 0x08048000, 52 + 32
     size = code_at + len(code)
     return (struct.pack("<16sHHIIIIIHHHHHH", b"\x7fELF\1\1\1", 2, 3, 1, base + code_at, 52, 0, 0, 52, 32, 1, 0, 0, 0)
             + struct.pack("<8I", 1, 0, base, base, size, size, 5, 0x1000) + code)
+
+
+def xor(data, key):
+    """What decoders/testing/xor.c undoes with this argument."""
+    return bytes(byte ^ key[i % len(key)] for i, byte in enumerate(data))
 
 
 class Recovered:
@@ -134,6 +135,9 @@ class WhatTheServerWrote(RecoverTest):
             put("empty", b"", "latest")
             put("view.txt.gz", gzip.compress(plain), "latest")
             put("no-view.gz", gzip.compress(plain)[:-3], "latest")
+            own = client.register(harness.guest("xor")).id
+            self.assertEqual(client.put("own", xor(plain, b"key"), decoding=decoding(own, plain, "key")).object.version, 1)
+            expected["own", 1] = "latest", plain
             put("versions", b"one", "older")
             put("versions", b"two", "latest", version=2)
             put("versions", b"three", "removed", version=3)
@@ -210,7 +214,10 @@ class Damage(RecoverTest):
         cls.pristine = os.path.join(folder.name, "archive")
         cls.objects = {}
         with Server(cls.pristine, SMALL_PACKS) as server, Client(server) as client:
+            own = client.register(harness.guest("xor")).id
             for i in range(6):
+                cls.objects[f"{i}/own"] = data = text(3000, seed=i)
+                client.put(f"{i}/own", xor(data, b"key"), decoding=decoding(own, data, "key"))
                 for name, data in [(f"{i}/noise", noise(6 << 20, seed=i)), (f"{i}/text", text(20_000, seed=i)),
                                    (f"{i}/view.gz", gzip.compress(text(10_000, seed=i)))]:
                     client.put(name, data)
@@ -260,8 +267,13 @@ class Damage(RecoverTest):
     def test_an_archive_without_damage_has_none(self):
         self.assertEqual(self.check().notes, [])
 
+    def blob_of_noise(self):
+        """(offset, payload) of the first chunk of 0/noise."""
+        return next((offset, payload) for kind, offset, payload in pack_builder.records(self.pack(1))
+                    if kind == BLOB and len(payload) > 1 << 20)
+
     def test_a_flipped_bit_in_a_blob_costs_its_object_only(self):
-        offset, payload = self.record(1, BLOB)  # the first chunk of 0/noise
+        offset, _ = self.blob_of_noise()
         flip(self.pack(1), offset + 1000)
         recovered = self.check("0/noise")
         data = recovered.data(recovered.versions["0/noise", 1])
@@ -271,24 +283,29 @@ class Damage(RecoverTest):
         self.assertEqual([(note["file"], note["offset"]) for note in recovered.notes], [("00000001.vxp", offset)])
 
     def test_a_flipped_bit_in_a_blobs_header_costs_its_object_only(self):
-        flip(self.pack(1), self.record(1, BLOB)[0] + 20)
+        flip(self.pack(1), self.blob_of_noise()[0] + 20)
         self.check("0/noise")
 
     def test_a_flipped_bit_in_a_manifest_costs_its_version(self):
         flip(self.pack(1), self.record(1, MANIFEST)[0] + 200)
-        self.check(lost=["0/noise"])
+        self.check(lost=["0/own"])
+
+    def lose_decoders(self, *numbers):
+        for number in numbers:
+            for kind, offset, _ in list(pack_builder.records(self.pack(number))):
+                if kind == DECODER:
+                    flip(self.pack(number), offset + 500)
 
     def test_a_flipped_bit_in_a_decoder_costs_nothing_while_another_pack_has_it(self):
-        flip(self.pack(1), self.record(1, DECODER)[0] + 5000)
+        self.lose_decoders(1)
         recovered = self.recover()
         self.assertEqual([line["status"] for line in recovered.versions.values()], ["ok"] * len(self.objects))
         self.assertEqual(recovered.status, DAMAGED)
         self.assertEqual(self.served()[0], dict.fromkeys(self.objects, "ok"))
 
     def test_decoders_that_are_all_lost_cost_what_needs_them(self):
-        for number in 1, 2, 3:
-            flip(self.pack(number), self.record(number, DECODER)[0] + 5000)
-        recovered = self.check(*(name for name in self.objects if name.endswith("text")))
+        self.lose_decoders(1, 2, 3)
+        recovered = self.check(*(name for name in self.objects if name.endswith(("text", "own"))))
         self.assertIn("decoder", recovered.versions["0/text", 1]["damage"][0])
         self.assertEqual({line["status"] for line in recovered.views.values()}, {"damaged"})
 
@@ -379,7 +396,7 @@ class WrittenByHand(RecoverTest):
         self.assertGreater(len(tables[1]), 10)
         self.assertEqual(tables[1], {name: tables[0][name] for name in tables[1]})
 
-    def object_with_a_decoder(self):
+    def object_with_a_decoder(self, wrong_view=False):
         """(pack, original, stored form) of an object "mine" with a decoder of its own and a view, in two blobs."""
         original, image = text(100_000), read(ZLIB)
         stored = zlib.compress(original)
@@ -391,9 +408,10 @@ class WrittenByHand(RecoverTest):
         decode, cost = pack_builder.decode(image, ["zlib"]), message({1: 10**8})
         decoded = message({1: decode, 2: len(stored), 3: pack_builder.digest(stored), 4: cost})
         view = message({1: "decoded", 2: 1, 3: decode, 5: ".txt", 6: len(original), 7: pack_builder.digest(original), 8: cost})
+        wrong = message({1: "wrong", 2: 1, 3: decode, 6: len(original), 7: pack_builder.digest(stored), 8: cost})
         failed = message({1: "failed", 2: 2, 3: decode, 9: "why"})
         pack.add(MANIFEST, manifest("mine", original, [chunk(0, 5000, halves[0]), chunk(5000, len(stored) - 5000, halves[1])],
-                                    f21=decoded, f14=[view, failed]))
+                                    f21=decoded, f14=[view, failed, wrong] if wrong_view else [view, failed]))
         pack.barrier()
         return pack, original, stored
 
@@ -406,6 +424,15 @@ class WrittenByHand(RecoverTest):
         self.assertEqual(recovered.files(), ["objects/default/mine", "report.jsonl", "views/1/default/mine/decoded.txt"])
         self.assertEqual(read(recovered.outdir, "views/1/default/mine/decoded.txt"), original)
 
+    def test_a_view_of_another_digest_is_damaged_and_the_object_is_not(self):
+        pack, original, _ = self.object_with_a_decoder(wrong_view=True)
+        self.write(pack)
+        recovered = self.recover()
+        self.assertEqual(recovered.status, DAMAGED)
+        self.assertEqual(recovered.files(), ["objects/default/mine", "partial/views/1/default/mine/wrong", "report.jsonl",
+                                             "views/1/default/mine/decoded.txt"])
+        self.assertEqual(read(recovered.outdir, "objects/default/mine"), original)
+
     def test_what_is_left_of_a_stored_form_is_saved(self):
         pack, _, stored = self.object_with_a_decoder()
         self.write(pack)
@@ -417,22 +444,24 @@ class WrittenByHand(RecoverTest):
 
     def test_a_decoder_is_given_what_the_archive_says(self):
         # Says what brk(32 MiB) gives, and argv[1].
-        asks = guest(b"\xb8\2\0\0\0\xba\0\x90\x04\x0a\x0f\x05\x50"
+        asks = machine_code(b"\xb8\2\0\0\0\xba\0\x90\x04\x0a\x0f\x05\x50"
                      b"\xb8\4\0\0\0\xba\1\0\0\0\x89\xe1\xbb\4\0\0\0\x0f\x05"
                      b"\xb8\4\0\0\0\xba\1\0\0\0\x8b\x4c\x24\x0c\xbb\5\0\0\0\x0f\x05"
                      b"\xb8\1\0\0\0\x31\xd2\x0f\x05")
-        sse = guest(b"\x0f\x57\xc0\xb8\1\0\0\0\x31\xd2\x0f\x05")  # xorps xmm0, xmm0
+        # xorps xmm0, xmm0; write(1, its own first byte, 1)
+        sse = machine_code(b"\x0f\x57\xc0\xb8\4\0\0\0\xba\1\0\0\0\xb9\x54\x80\x04\x08\xbb\1\0\0\0\x0f\x05"
+                           b"\xb8\1\0\0\0\x31\xd2\x0f\x05")
         zero, enomem = bytes(4), struct.pack("<i", -12)
         cases = [
             ("memory", asks, {"memory": 40 << 20, "stack": 1 << 20, "arguments": ["first"]}, zero + b"first", "ok"),
             ("less", asks, {"memory": 32 << 20, "stack": 1 << 20, "arguments": ["other"]}, enomem + b"other", "ok"),
             ("stack", asks, {"memory": 40 << 20, "stack": 16 << 20, "arguments": [b"\xff -- "]}, enomem + b"\xff -- ", "ok"),
-            ("profile 1", sse, {"profile": 1}, b"", "ok"),
-            ("profile 2", sse, {"profile": 2}, b"x", "damaged"),
-            ("profile 9", sse, {"profile": 9}, b"", "damaged"),
-            ("no stack", sse, {"stack": 4096}, b"x", "damaged"),
-            ("NUL", sse, {"arguments": ["a\0b"]}, b"", "damaged"),
-            ("long", sse, {"arguments": ["x" * 200_000]}, b"x", "damaged"),
+            ("profile 1", sse, {"profile": 1}, b"\x0f", "ok"),
+            ("profile 2", sse, {"profile": 2}, b"\x0f", "damaged"),
+            ("profile 9", sse, {"profile": 9}, b"\x0f", "damaged"),
+            ("no stack", sse, {"stack": 4096}, b"\x0f", "damaged"),
+            ("NUL", sse, {"arguments": ["a\0b"]}, b"\x0f", "damaged"),
+            ("long", sse, {"arguments": ["x" * 200_000]}, b"\x0f", "damaged"),
         ]
         pack = Pack(1)
         pack.add(DECODER, asks)
@@ -489,17 +518,53 @@ class WrittenByHand(RecoverTest):
         self.assertEqual(recovered.status, DAMAGED)
         self.assertEqual([(note["file"], note["offset"]) for note in recovered.notes], [("00000001.vxp", cut)])
 
-    def test_copies_of_a_pack_in_a_payload_are_not_taken_for_records(self):
-        inner = Pack(1)
-        inner.put("forged", b"forged")
-        outer = Pack(1)
-        outer.put("dump", inner.data)
-        hurt = bytearray(outer.data)
-        hurt[pack_builder.PACK_HEADER] ^= 1  # the search for the next record goes through the copy
-        outer.data = bytes(hurt)
-        outer.barrier()
-        self.write(outer)
-        self.assert_names(self.recover(), "dump")
+    def test_a_record_of_another_pack_in_a_payload_is_not_taken_for_one(self):
+        pack, forged = Pack(1), Pack(1)
+        payload_at = pack_builder.PACK_HEADER + pack_builder.RECORD_HEADER
+        forged.data = bytes(payload_at)
+        forged.add(MANIFEST, manifest("forged", b"", []))
+        pack.add(BLOB, forged.data[payload_at:])  # it lies at its offset
+        pack.put("real", b"real")
+        pack.barrier()
+        self.write(pack)
+        flip(self.pack(1), pack_builder.PACK_HEADER)  # the search for the next header comes through the payload
+        recovered = self.recover()
+        self.assertEqual(len(recovered.notes), 1)
+        self.assert_names(recovered, "real")
+
+    def test_records_within_what_a_damaged_record_says_is_its_own_are_found(self):
+        pack = Pack(1)
+        pack.add(BLOB, bytes(1000))
+        pack.data = pack.data[:-800]
+        pack.put("behind", b"behind")
+        pack.barrier()
+        self.write(pack)
+        recovered = self.recover()
+        self.assertEqual(recovered.status, DAMAGED)
+        self.assert_names(recovered, "behind")
+
+    def test_barriers_that_can_not_be_right_are_told(self):
+        def other_hash(pack):
+            pack.running = bytes(32)
+            pack.barrier()
+
+        def future(pack):
+            pack.add(BARRIER, struct.pack("<Q", 1 << 40) + pack.running)
+
+        def short(pack):
+            pack.add(BARRIER, b"short")
+
+        for wrong in other_hash, future, short:
+            pack = Pack(1)
+            pack.put("object", b"object")
+            wrong(pack)
+            pack.barrier()
+            self.write(pack)
+            recovered = self.recover()
+            self.assertEqual(recovered.status, DAMAGED)
+            self.assertEqual(len(recovered.notes), 1)
+            self.assertIn("barrier", recovered.notes[0]["damage"][0])
+            self.assertEqual(recovered.versions["object", 1]["status"], "ok")
 
     def test_names_of_a_hostile_archive_do_not_lead_out_of_the_folder(self):
         names = ["../../x", "/etc/x", "a/../../x", "a/./x", "", ".", "..", "a//b", "a/", "nul\0", "new\nline", "\x9b", "\udcff",
@@ -535,9 +600,9 @@ class WrittenByHand(RecoverTest):
                          {name: name.encode(errors="surrogateescape") for name in names})
 
     def test_contents_of_a_hostile_archive_are_damage_and_no_more(self):
-        endless = guest(b"\xeb\xfe")
+        endless = machine_code(b"\xeb\xfe")
         # write(1, image, 84) for ever
-        flood = guest(b"\xb8\4\0\0\0\xba\1\0\0\0\xb9\0\x80\x04\x08\xbb\x54\0\0\0\x0f\x05\xeb\xe8")
+        flood = machine_code(b"\xb8\4\0\0\0\xba\1\0\0\0\xb9\0\x80\x04\x08\xbb\x54\0\0\0\x0f\x05\xeb\xe8")
         data = text(1000)
         missing = blob(b"nowhere")
         hostile = {
