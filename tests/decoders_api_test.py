@@ -278,7 +278,7 @@ class EncodedObjects(Api):
         packed = gzip.compress(plain, 1, mtime=0)
         self.client.put("range", packed, decoding=decoding(self.built_in("zlib"), plain, "gzip"))
         for form, whole in (vxa_pb2.ORIGINAL, plain), (vxa_pb2.STORED, packed):
-            for offset, limit in [(0, 10), (100_000, 70_000), (len(whole) - 10, 100), (len(whole), 5), (7, 0)]:
+            for offset, limit in [(0, 10), (10_000, 7_000), (len(whole) - 10, 100), (len(whole), 5), (7, 0)]:
                 with self.subTest(form=form, offset=offset, limit=limit):
                     metadata, back, end = self.client.read("range", form=form, read_offset=offset, read_limit=limit)
                     self.assertEqual(back, whole[offset:offset + limit])
