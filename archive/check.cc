@@ -78,9 +78,10 @@ absl::Status Checker::OpenIndexes() {
   absl::StatusOr<bool> copied =
       CopyIndex(env_, options_.directory + "/index", Env::Real(), copy, report_);
   if (!copied.ok()) return copied.status();
-  if (*copied && !packs->empty()) stored_ = OpenStoredIndex(copy, report_);
+  if (*copied && !packs->empty()) stored_ = OpenStoredIndex(Env::Real(), copy, report_);
 
-  absl::StatusOr<std::unique_ptr<Index>> fresh = Index::Open(scratch_->path() + "/fresh");
+  absl::StatusOr<std::unique_ptr<Index>> fresh =
+      Index::Open(Env::Real(), scratch_->path() + "/fresh");
   if (!fresh.ok()) return fresh.status();
   fresh_ = *std::move(fresh);
   {

@@ -212,8 +212,8 @@ absl::StatusOr<bool> CopyIndex(Env& from, const std::string& directory, Env& env
   return true;
 }
 
-StoredIndex OpenStoredIndex(const std::string& directory, CheckReport& report) {
-  absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(directory);
+StoredIndex OpenStoredIndex(Env& env, const std::string& directory, CheckReport& report) {
+  absl::StatusOr<std::unique_ptr<Index>> index = Index::Open(env, directory);
   absl::StatusOr<Position> seen =
       index.ok() ? (*index)->Watermark() : absl::StatusOr<Position>(index.status());
   if (!seen.ok()) {

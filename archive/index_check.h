@@ -26,7 +26,7 @@ absl::StatusOr<bool> CopyIndex(Env& from, const std::string& directory, Env& env
                                const std::string& to, CheckReport& report);
 
 // Opens an index as it is.
-StoredIndex OpenStoredIndex(const std::string& directory, CheckReport& report);
+StoredIndex OpenStoredIndex(Env& env, const std::string& directory, CheckReport& report);
 
 // Brings it up to date, as a start would, or forgets one that a start would make anew. An error is
 // that it was cancelled. REQUIRES: an index, and packs that were replayed well into another one.

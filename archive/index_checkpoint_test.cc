@@ -1,11 +1,10 @@
 // What is left of an index after a crash.
-#include "archive/index.h"
-
 #include <condition_variable>
 #include <mutex>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "archive/index.h"
 #include "archive/testing/archive_fixture.h"
 #include "archive/testing/fault_env.h"
 #include "gtest/gtest.h"

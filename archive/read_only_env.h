@@ -24,7 +24,7 @@ class ReadOnlyEnv : public Env {
 
   // CANCELLED or DEADLINE_EXCEEDED from the files' Read as soon as the context says so.
   absl::StatusOr<std::unique_ptr<File>> OpenForReading(const std::string& path) override;
-  // A file that refuses to be written. There is nothing to sync, so that succeeds.
+  // A file that takes only what it has already. There is nothing to sync, so that succeeds.
   absl::StatusOr<std::unique_ptr<File>> OpenForWriting(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override;
   absl::StatusOr<uint64_t> FreeSpace(const std::string& path) override;

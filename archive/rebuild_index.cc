@@ -76,7 +76,7 @@ absl::Status Rebuilder::Run() {
 
 // All databases are closed when this returns.
 absl::Status Rebuilder::MakeAndTell() {
-  StoredIndex stored = OpenStoredIndex(index_, report_);
+  StoredIndex stored = OpenStoredIndex(env_, index_, report_);
   absl::StatusOr<std::unique_ptr<Index>> made = MakeNew(stored.seen);
   if (!made.ok()) return made.status();
   // Of the core, only what reads is used.
@@ -88,7 +88,7 @@ absl::Status Rebuilder::MakeAndTell() {
 }
 
 absl::StatusOr<std::unique_ptr<Index>> Rebuilder::MakeNew(const Position& durable) {
-  absl::StatusOr<std::unique_ptr<Index>> made = Index::Open(new_);
+  absl::StatusOr<std::unique_ptr<Index>> made = Index::Open(env_, new_);
   if (!made.ok()) return made;
   const LogCapture capture([this](LogLevel level, std::string_view text) {
     if (level == LogLevel::kError) {

@@ -152,7 +152,7 @@ void Parser::AddServing() {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app_.add_option(
-          "--pack-size", serve_.pack_size,
+          "--pack-size", serving_.pack_size,
           "bytes after which a new pack file is begun, at least 16M; K, M, G or T may follow")
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(false))
