@@ -148,7 +148,7 @@ class Errors(TestCase):
         cat = self.client.register(guest("cat")).id
         self.client.put("old", b"old", decoding=decoding(cat, b"old"))
         self.server.stop()
-        subprocess.run([harness.VXAD, "decoder", "--data", self.server.directory, "disable", cat.value.hex(),
+        subprocess.run([harness.VXAD, "decoder", "--data", self.server.directory, "disable", "sha256:" + cat.value.hex(),
                         "--reason", "it is wrong"], check=True, timeout=60)
         self.server.start()
         self.client.__exit__()
