@@ -9,8 +9,7 @@
 namespace vxa {
 namespace {
 
-using namespace std::string_view_literals;  // NOLINT(google-build-using-namespace): names one
-                                            // suffix
+using namespace std::string_view_literals;  // NOLINT(google-build-using-namespace): a suffix
 
 // RFC 1952, 2.3: ID1 ID2, CM = deflate, reserved flags zero.
 bool IsGzip(std::string_view head) {
