@@ -80,9 +80,9 @@ absl::Status CommitLog::SyncAndPublish(const std::vector<Waiter*>& group, IndexT
   if (!synced.ok() || lost != group.end()) {
     // All answers from the first lost record on may build on it. But what went into another pack,
     // before or after, is durable all the same, and stands as it will after a restart.
+    const std::string why = lost == group.end() ? "" : writer_.WhyLost((*lost)->record->location);
     for (auto at = lost; at != group.end(); ++at) {
-      (*at)->status =
-          Error(Reason::kStoreFailed, "nothing is stored: a write or a sync failed, see the log");
+      (*at)->status = Error(Reason::kStoreFailed, absl::StrCat("nothing is stored: ", why));
     }
     state.Clear();
     for (Waiter* waiter : group) {

@@ -229,7 +229,7 @@ void PackWriter::Abandon(absl::string_view why) {
   Log(LogLevel::kError,
       absl::StrCat("pack ", PackName(end_.pack), " is closed for writing, bytes ", durable_.offset,
                    " to ", end_.offset, " are abandoned: ", why));
-  abandoned_[end_.pack] = durable_.offset;
+  abandoned_[end_.pack] = {.from = durable_.offset, .why = std::string(why)};
   durable_.next_sequence = end_.next_sequence;
   end_ = durable_;
   previous_uuid_ = end_.uuid;
@@ -243,7 +243,13 @@ void PackWriter::Abandon(absl::string_view why) {
 
 bool PackWriter::Intact(const Location& location) const {
   auto lost = abandoned_.find(location.pack);
-  return lost == abandoned_.end() || location.offset < lost->second;
+  return lost == abandoned_.end() || location.offset < lost->second.from;
+}
+
+std::string PackWriter::WhyLost(const Location& location) const {
+  std::lock_guard lock(mutex_);
+  auto lost = abandoned_.find(location.pack);
+  return lost == abandoned_.end() ? "" : lost->second.why;
 }
 
 bool PackWriter::IsIntact(const Location& location) const {

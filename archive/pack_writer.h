@@ -109,6 +109,9 @@ class PackWriter {
   // Whether a record appended earlier does not lie in what was abandoned since.
   bool IsIntact(const Location& location) const;
 
+  // What failed, if it does.
+  std::string WhyLost(const Location& location) const;
+
   // Writes a barrier if something became durable at least `idle` ago and no barrier says so yet.
   // Errors are logged only: a barrier helps to tell damage from a crash, no more.
   void WriteBarrierIfIdle(absl::Duration idle);
@@ -137,10 +140,14 @@ class PackWriter {
   Position durable_;            // of what is durable, in the same pack
   uint64_t in_barrier_ = 0;     // what the last barrier says of it
   absl::Time durable_since_ = absl::InfinitePast();
-  std::map<Digest, Location> decoders_;     // in this pack
-  std::vector<RecordRef> unreported_;       // not in any Synced yet
-  std::vector<PackRef> begun_;              // nor these
-  std::map<uint32_t, uint64_t> abandoned_;  // by pack: from where on
+  std::map<Digest, Location> decoders_;  // in this pack
+  std::vector<RecordRef> unreported_;    // not in any Synced yet
+  std::vector<PackRef> begun_;           // nor these
+  struct Loss {
+    uint64_t from = 0;  // offset
+    std::string why;
+  };
+  std::map<uint32_t, Loss> abandoned_;  // by pack
   Uuid previous_uuid_;
   uint64_t previous_end_;
   uint32_t next_pack_;
