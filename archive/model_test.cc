@@ -96,6 +96,8 @@ class RandomWalk {
     } else if (which == 2) {
       SCOPED_TRACE("power cut");
       env_.PowerCut(Survival::kSome, random_());
+      archive_.reset();
+      env_.Restart();
       Open();
       Compare(true);
     } else if (which < 8) {

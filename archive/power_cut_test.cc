@@ -68,6 +68,7 @@ class PowerCutTest : public ::testing::TestWithParam<int> {
         SCOPED_TRACE(absl::StrCat("survival ", static_cast<int>(kSurvivals[i]), ", seed ", i));
         const std::unique_ptr<FaultEnv> env = image.env->Clone();
         env->PowerCut(kSurvivals[i], i);
+        env->Restart();
         CheckComesBack(*env, before, under_way);
       }
       if (HasFailure()) return;
@@ -91,6 +92,7 @@ class PowerCutTest : public ::testing::TestWithParam<int> {
     }
     env.PowerCut(Survival::kNothing);
     archive->reset();
+    env.Restart();
     archive = OpenIn(env);
     ASSERT_TRUE(archive.ok()) << archive.status();
     ASSERT_EQ(model.Difference(**archive, true), "") << "after the second cut";

@@ -74,7 +74,7 @@ void ApplySome(std::string& file, const Change& change, Random& random) {
 }
 
 absl::Status Dead(const std::string& path) {
-  return Error(Reason::kStoreFailed, absl::StrCat(path, ": this file was open before a crash"));
+  return Error(Reason::kStoreFailed, absl::StrCat(path, ": the program that asks is dead"));
 }
 
 }  // namespace
@@ -175,7 +175,7 @@ class FaultEnv::OpenFile : public File {
 
   absl::StatusOr<uint64_t> Size() const override {
     std::lock_guard lock(env_.mutex_);
-    if (generation_ != env_.generation_) return Dead(path_);
+    if (env_.dead_ || generation_ != env_.generation_) return Dead(path_);
     return node_->seen->size();
   }
 
@@ -196,14 +196,14 @@ class FaultEnv::OpenFile : public File {
     std::string bytes;
     for (std::string_view piece : pieces) bytes += piece;
     std::lock_guard lock(env_.mutex_);
-    if (generation_ != env_.generation_) return Dead(path_);
+    if (env_.dead_ || generation_ != env_.generation_) return Dead(path_);
     return env_.Write(*node_, path_, offset, std::move(bytes));
   }
 
   absl::Status Sync() override {
     env_.Observe(Call::kSync, path_);
     std::lock_guard lock(env_.mutex_);
-    if (generation_ != env_.generation_) return Dead(path_);
+    if (env_.dead_ || generation_ != env_.generation_) return Dead(path_);
     return env_.Sync(*node_, path_);
   }
 
@@ -276,16 +276,21 @@ void FaultEnv::Observe(Call call, const std::string& path) const {
 
 void FaultEnv::Kill() {
   std::lock_guard lock(mutex_);
-  ++generation_;
-  locked_.clear();
+  dead_ = true;
 }
 
 void FaultEnv::PowerCut(Survival survival, uint64_t seed) {
   std::lock_guard lock(mutex_);
-  ++generation_;
-  locked_.clear();
+  dead_ = true;
   Random random(seed);
   root_->Cut(survival, random);
+}
+
+void FaultEnv::Restart() {
+  std::lock_guard lock(mutex_);
+  dead_ = false;
+  ++generation_;
+  locked_.clear();
 }
 
 std::unique_ptr<FaultEnv> FaultEnv::Clone() const {
@@ -298,6 +303,7 @@ std::unique_ptr<FaultEnv> FaultEnv::Clone() const {
 }
 
 absl::Status FaultEnv::Enter(Call call, const std::string& path) {
+  if (dead_) return Dead(path);
   if (!fault_ || (fault_->call && *fault_->call != call)) return absl::OkStatus();
   if (fault_->error == ENOSPC && !TakesSpace(call)) return absl::OkStatus();
   ++calls_;
@@ -471,6 +477,7 @@ absl::Status FaultEnv::SyncDirectory(const std::string& path) {
 
 absl::StatusOr<uint64_t> FaultEnv::FreeSpace(const std::string& path) {
   std::lock_guard lock(mutex_);
+  if (dead_) return Dead(path);
   if (disk_size_ == UINT64_MAX) return disk_size_;
   const uint64_t used = root_->Used();
   return used < disk_size_ ? disk_size_ - used : 0;

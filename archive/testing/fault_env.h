@@ -75,12 +75,15 @@ class FaultEnv : public Env {
   // Is told before each call that may change something, on the calling thread.
   void set_observer(std::function<void(Call, const std::string& path)> observer);
 
-  // From here on all that is open fails, and locks are free. What is seen afterwards: all that was
-  // seen before; or what the disk has.
+  // Ends the program, or the machine with it: from here on all calls fail, so that what is left of
+  // the dead program's objects can go without doing anything.
   void Kill();
   void PowerCut(Survival survival, uint64_t seed = 0);
+  // The next program begins: what was open stays closed, locks are free. It sees all that the one
+  // before saw, or, after a power cut, what the disk has.
+  void Restart();
 
-  // Another file system in the same state, with nothing open.
+  // Another file system in the same state, with nothing open, as after a Restart.
   std::unique_ptr<FaultEnv> Clone() const;
 
   absl::StatusOr<std::unique_ptr<File>> OpenForReading(const std::string& path) override;
@@ -113,6 +116,7 @@ class FaultEnv : public Env {
   mutable std::mutex mutex_;  // guards what follows
   std::function<void(Call, const std::string&)> observer_;
   std::shared_ptr<Node> root_;
+  bool dead_ = false;
   uint64_t generation_ = 0;  // of what is open
   std::set<std::string> locked_;
   uint64_t disk_size_ = UINT64_MAX;

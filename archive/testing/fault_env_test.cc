@@ -55,6 +55,7 @@ TEST_F(FaultEnvTest, KeepsThroughAPowerCutWhatWasSyncedWithItsName) {
   ASSERT_TRUE(env_.SyncDirectory("/").ok());
   ASSERT_TRUE(Append(*file, " not").ok());
   env_.PowerCut(Survival::kNothing);
+  env_.Restart();
   EXPECT_EQ(ReadFile(env_, "/a"), "synced");
 }
 
@@ -63,6 +64,7 @@ TEST_F(FaultEnvTest, LosesASyncedFileWhoseNameWasNot) {
   ASSERT_TRUE(Append(*file, "x").ok());
   ASSERT_TRUE(file->Sync().ok());
   env_.PowerCut(Survival::kNothing);
+  env_.Restart();
   EXPECT_EQ(Names(), List{});
 }
 
@@ -70,6 +72,7 @@ TEST_F(FaultEnvTest, LosesBytesOfANameThatLasted) {
   auto file = MustCreate("/a");
   ASSERT_TRUE(Append(*file, "x").ok());
   env_.PowerCut(Survival::kNames);
+  env_.Restart();
   EXPECT_EQ(Names(), List{"a"});
   EXPECT_EQ(ReadFile(env_, "/a"), "");
 }
@@ -82,6 +85,7 @@ TEST_F(FaultEnvTest, RenamesWhollyOrNotAtAll) {
   for (int seed = 0; seed < 50; ++seed) {
     const std::unique_ptr<FaultEnv> clone = env_.Clone();
     clone->PowerCut(Survival::kSome, seed);
+    clone->Restart();
     outcomes.insert(*clone->List("/"));
   }
   EXPECT_EQ(outcomes, (std::set<List>{{"old"}, {"new"}}));
@@ -93,6 +97,7 @@ TEST_F(FaultEnvTest, BringsBackANameWhoseRemovalWasNotSynced) {
   ASSERT_TRUE(env_.Remove("/a").ok());
   EXPECT_EQ(Names(), List{});
   env_.PowerCut(Survival::kNothing);
+  env_.Restart();
   EXPECT_EQ(Names(), List{"a"});
 }
 
@@ -106,6 +111,7 @@ TEST_F(FaultEnvTest, TearsUnsyncedWritesAtSectorsAndAtBytesAndKeepsTheirNeighbou
   for (int seed = 0; seed < 200; ++seed) {
     const std::unique_ptr<FaultEnv> clone = env_.Clone();
     clone->PowerCut(Survival::kSome, seed);
+    clone->Restart();
     const std::string left = ReadFile(*clone, "/a");
     ASSERT_GE(left.size(), 2048u);
     ASSERT_EQ(left.substr(0, 512), std::string(512, 'o'));
@@ -130,6 +136,7 @@ TEST_F(FaultEnvTest, ForgetsAfterAFailedSyncWhatItWasToWrite) {
   ASSERT_TRUE(file->Sync().ok());
   EXPECT_EQ(ReadFile(env_, "/a"), "lost kept");
   env_.PowerCut(Survival::kEverything);
+  env_.Restart();
   EXPECT_EQ(ReadFile(env_, "/a"), std::string("\0\0\0\0\0kept", 9));
 }
 
@@ -177,6 +184,10 @@ TEST_F(FaultEnvTest, FailsWhatWasOpenBeforeACrashAndFreesItsLocks) {
   auto lock = env_.Lock("/LOCK");
   EXPECT_TRUE(absl::IsFailedPrecondition(env_.Lock("/LOCK").status()));
   env_.Kill();
+  EXPECT_FALSE(env_.Create("/b").ok());
+  EXPECT_FALSE(env_.List("/").ok());
+  EXPECT_FALSE(file->Sync().ok());
+  env_.Restart();
   EXPECT_FALSE(Append(*file, "y").ok());
   EXPECT_FALSE(file->Sync().ok());
   EXPECT_FALSE(file->Size().ok());
@@ -196,6 +207,7 @@ TEST_F(FaultEnvTest, ClonesShareNothingThatChanges) {
   EXPECT_EQ(ReadFile(*clone, "/a"), "1");
   EXPECT_EQ(*clone->List("/"), List{"a"});
   clone->PowerCut(Survival::kNothing);
+  clone->Restart();
   EXPECT_EQ(ReadFile(env_, "/a"), "12");
 }
 
