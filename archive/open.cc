@@ -113,6 +113,7 @@ absl::StatusOr<std::unique_ptr<Archive>> OpenArchive(Env& env, ArchiveOptions op
   if (!start.ok()) return start.status();
   auto core = std::make_unique<Core>(env, std::move(options), *std::move(index), packs_directory,
                                      *std::move(start));
+  core->writer.RecordEnd();
   return std::make_unique<ArchiveImpl>(*std::move(lock), std::move(core));
 }
 

@@ -48,6 +48,14 @@ PackWriter::PackWriter(Env& env, std::string directory, uint64_t pack_size, Star
       previous_end_(start.previous_end),
       next_pack_(start.next_pack) {}
 
+void PackWriter::RecordEnd() {
+  std::lock_guard lock(mutex_);
+  if (file_ != nullptr || previous_end_ == 0) return;
+  if (absl::Status begun = BeginPack(); !begun.ok()) {
+    Log(LogLevel::kWarning, absl::StrCat("no new pack yet: ", begun.message()));
+  }
+}
+
 absl::StatusOr<PackWriter::Appended> PackWriter::Append(const NewRecord& record) {
   const uint64_t length = SizeOf(record.pieces);
   if (length > kMaxPayload) {

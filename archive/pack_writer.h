@@ -82,6 +82,10 @@ class PackWriter {
 
   PackWriter(Env& env, std::string directory, uint64_t pack_size, Start start);
 
+  // Where the last pack can't be continued: begins the next one, so that it is on record where that
+  // one ends, whatever becomes of the index. If it can't be yet, the first append does it.
+  void RecordEnd();
+
   struct Appended {
     Location record;
     uint64_t sequence = 0;           // the record's number
