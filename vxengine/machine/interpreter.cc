@@ -11,7 +11,10 @@ struct Interpreter::State {
   State(Memory* memory, Registers* registers, Profile profile)
       : cpu(memory, registers, profile), blocks(memory, profile) {}
 
+  void Begin(uint64_t budget);
+  Stop End(uint64_t budget, Stop stop);
   Stop Loop();
+  Stop One();
   Stop StopAt(const Instruction* instruction, const Instruction* end);
 
   Cpu cpu;
@@ -29,17 +32,37 @@ uint64_t Interpreter::instructions() const { return state_->counted; }
 const Trap& Interpreter::trap() const { return state_->cpu.trap(); }
 
 Interpreter::Stop Interpreter::Run(uint64_t budget) {
-  Cpu& cpu = state_->cpu;
+  state_->Begin(budget);
+  return state_->End(budget, state_->Loop());
+}
+
+Interpreter::Stop Interpreter::Step(uint64_t budget) {
+  state_->Begin(budget);
+  return state_->End(budget, state_->One());
+}
+
+void Interpreter::State::Begin(uint64_t budget) {
   cpu.Enter();
   cpu.budget = budget;
   if (cpu.owes_unit && budget > 0) {
     cpu.owes_unit = false;
     --cpu.budget;
   }
-  const Stop stop = state_->Loop();
+}
+
+Interpreter::Stop Interpreter::State::End(uint64_t budget, Stop stop) {
   cpu.Leave();
-  state_->counted += budget - cpu.budget;
+  counted += budget - cpu.budget;
   return stop;
+}
+
+Interpreter::Stop Interpreter::State::One() {
+  if (cpu.budget == 0) return Stop::kBudget;
+  const Instruction* instruction = blocks.Find(cpu.eip, nullptr)->instructions;
+  --cpu.budget;
+  cpu.eip = instruction->next();
+  if (!instruction->handler(cpu, *instruction)) return StopAt(instruction, instruction + 1);
+  return Stop::kBudget;
 }
 
 // A block is paid for as a whole before it runs, and what a stop inside leaves undone is paid back.

@@ -36,6 +36,10 @@ class Interpreter {
   // own unit is then the next to count). The registers are exact at every stop.
   Stop Run(uint64_t budget);
 
+  // Runs one instruction, or of a REP instruction as many iterations as `budget` > 0 has units for:
+  // kBudget if nothing else stops it. For engines that leave single instructions to this one.
+  Stop Step(uint64_t budget);
+
   // Units counted since construction.
   uint64_t instructions() const;
 

@@ -25,11 +25,6 @@ struct Memory::Page {
   uint8_t permissions = kNone;
   bool mapped = false;
 
-  const uint8_t* data() const { return bytes ? bytes.get() : kZeroPage.data(); }
-  uint8_t* own() {
-    if (!bytes) bytes = std::make_unique<uint8_t[]>(kPageSize);
-    return bytes.get();
-  }
 };
 
 // The pages of 4 MiB of address space.
@@ -37,8 +32,22 @@ struct Memory::Leaf {
   std::array<Page, kLeafPages> pages;
 };
 
-Memory::Memory() = default;
+Memory::Memory(Backing* backing) : backing_(backing) {}
 Memory::~Memory() = default;
+
+const uint8_t* Memory::Bytes(uint32_t page, const Page& entry) const {
+  if (backing_ != nullptr) return backing_->base() + uint64_t{page} * kPageSize;
+  return entry.bytes ? entry.bytes.get() : kZeroPage.data();
+}
+
+uint8_t* Memory::OwnBytes(uint32_t page, Page* entry) {
+  if (backing_ != nullptr) return backing_->base() + uint64_t{page} * kPageSize;
+  if (!entry->bytes) {
+    entry->bytes = std::make_unique<uint8_t[]>(kPageSize);
+    ++generation_;
+  }
+  return entry->bytes.get();
+}
 
 // The page's entry, or nullptr where it is not mapped.
 const Memory::Page* Memory::Find(uint32_t page) const {
@@ -52,14 +61,30 @@ Memory::Page* Memory::Find(uint32_t page) {
 }
 
 void Memory::Map(uint32_t first, uint32_t count, uint8_t permissions) {
+  uint32_t run = first;  // of pages that are all mapped or all not, up to `page`
+  bool run_mapped = false;
+  const auto end_run = [&](uint32_t page) {
+    if (backing_ == nullptr || page == run) return;
+    if (run_mapped) {
+      backing_->Protect(run, page - run, permissions);
+    } else {
+      backing_->Map(run, page - run, permissions);
+    }
+  };
   for (uint32_t page = first; page != first + count; ++page) {
     std::unique_ptr<Leaf>& leaf = directory_[page / kLeafPages];
     if (!leaf) leaf = std::make_unique<Leaf>();
     Page& entry = leaf->pages[page % kLeafPages];
+    if (entry.mapped != run_mapped) {
+      end_run(page);
+      run = page;
+      run_mapped = entry.mapped;
+    }
     entry.permissions = permissions;
     if (!entry.mapped) mapped_bytes_ += kPageSize;
     entry.mapped = true;
   }
+  end_run(first + count);
   peak_mapped_bytes_ = std::max(peak_mapped_bytes_, mapped_bytes_);
   ++generation_;
 }
@@ -71,6 +96,7 @@ void Memory::Unmap(uint32_t first, uint32_t count) {
     *entry = Page();
     mapped_bytes_ -= kPageSize;
   }
+  if (backing_ != nullptr && count != 0) backing_->Unmap(first, count);
   ++generation_;
 }
 
@@ -97,7 +123,8 @@ bool Memory::Read(uint32_t address, std::span<uint8_t> to, uint32_t* fault) cons
   uint8_t* out = to.data();
   for (uint64_t at = address; at < end;) {
     const uint32_t size = BytesInPage(at, end);
-    std::memcpy(out, Find(static_cast<uint32_t>(at / kPageSize))->data() + at % kPageSize, size);
+    const uint32_t page = static_cast<uint32_t>(at / kPageSize);
+    std::memcpy(out, Bytes(page, *Find(page)) + at % kPageSize, size);
     out += size;
     at += size;
   }
@@ -106,18 +133,33 @@ bool Memory::Read(uint32_t address, std::span<uint8_t> to, uint32_t* fault) cons
 
 bool Memory::Write(uint32_t address, std::span<const uint8_t> from, uint32_t* fault) {
   if (!CheckRange(address, from.size(), kWrite, fault)) return false;
-  Initialize(address, from);
+  Copy(address, from);
   return true;
 }
 
 void Memory::Initialize(uint32_t address, std::span<const uint8_t> from) {
+  if (backing_ == nullptr || from.empty()) return Copy(address, from);
+  // The host keeps to the permissions: they are lifted meanwhile, page by page, since they may
+  // differ.
+  const uint32_t first = address / kPageSize;
+  const uint32_t last = static_cast<uint32_t>((uint64_t{address} + from.size() - 1) / kPageSize);
+  backing_->Protect(first, last - first + 1, kRead | kWrite);
+  Copy(address, from);
+  for (uint32_t page = first; page <= last;) {
+    const uint8_t permissions = Find(page)->permissions;
+    const uint32_t run = page;
+    while (page <= last && Find(page)->permissions == permissions) ++page;
+    backing_->Protect(run, page - run, permissions);
+  }
+}
+
+void Memory::Copy(uint32_t address, std::span<const uint8_t> from) {
   const uint64_t end = uint64_t{address} + from.size();
   const uint8_t* in = from.data();
   for (uint64_t at = address; at < end;) {
     const uint32_t size = BytesInPage(at, end);
-    Page* page = Find(static_cast<uint32_t>(at / kPageSize));
-    if (!page->bytes) ++generation_;
-    std::memcpy(page->own() + at % kPageSize, in, size);
+    const uint32_t page = static_cast<uint32_t>(at / kPageSize);
+    std::memcpy(OwnBytes(page, Find(page)) + at % kPageSize, in, size);
     in += size;
     at += size;
   }
@@ -126,14 +168,13 @@ void Memory::Initialize(uint32_t address, std::span<const uint8_t> from) {
 const uint8_t* Memory::ReadablePage(uint32_t page, uint8_t permissions) const {
   const Page* entry = Find(page);
   if (entry == nullptr || (entry->permissions & permissions) != permissions) return nullptr;
-  return entry->data();
+  return Bytes(page, *entry);
 }
 
 uint8_t* Memory::WritablePage(uint32_t page) {
   Page* entry = Find(page);
   if (entry == nullptr || (entry->permissions & kWrite) == 0) return nullptr;
-  if (!entry->bytes) ++generation_;
-  return entry->own();
+  return OwnBytes(page, entry);
 }
 
 template <typename T>

@@ -25,7 +25,22 @@ class Memory {
 
   static constexpr uint32_t kPageSize = VX_PAGE_SIZE;
 
-  Memory();
+  // Host memory that holds a whole guest's at fixed places, for engines whose code reaches it
+  // without asking: page n lies at base() + n * kPageSize. It gives its pages the permissions of the
+  // guest's, but for kExecute. Where the host has too little memory these throw std::bad_alloc.
+  class Backing {
+   public:
+    virtual ~Backing() = default;
+    virtual uint8_t* base() const = 0;
+    // `count` pages from `first` on, none of which is mapped; they become zero.
+    virtual void Map(uint32_t first, uint32_t count, uint8_t permissions) = 0;
+    // Mapped ones, which keep their bytes.
+    virtual void Protect(uint32_t first, uint32_t count, uint8_t permissions) = 0;
+    virtual void Unmap(uint32_t first, uint32_t count) = 0;
+  };
+
+  // Without a backing, which else outlives it, each page has host memory of its own once written.
+  explicit Memory(Backing* backing = nullptr);
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -79,7 +94,11 @@ class Memory {
   bool CheckRange(uint32_t address, uint64_t size, uint8_t permissions, uint32_t* fault) const;
   const Page* Find(uint32_t page) const;
   Page* Find(uint32_t page);
+  const uint8_t* Bytes(uint32_t page, const Page& entry) const;
+  uint8_t* OwnBytes(uint32_t page, Page* entry);
+  void Copy(uint32_t address, std::span<const uint8_t> from);
 
+  Backing* const backing_;
   std::array<std::unique_ptr<Leaf>, 1024> directory_;
   uint64_t generation_ = 0;
   uint64_t mapped_bytes_ = 0;
