@@ -20,7 +20,10 @@ struct Named {
 
 constexpr Named<Profile> kProfiles[] = {{Profile::kVx2026, "vx-2026"},
                                         {Profile::kVx2026Int, "vx-2026-int"}};
-constexpr Named<Engine> kEngines[] = {{Engine::kInterpreter, "interpreter"}};
+constexpr Named<Engine> kEngines[] = {{Engine::kInterpreter, "interpreter"},
+                                      {Engine::kTranslator, "translator"}};
+constexpr Named<Placement> kPlacements[] = {{Placement::kShared, "shared"},
+                                            {Placement::kExclusive, "exclusive"}};
 constexpr Named<TrapCause> kTrapCauses[] = {
     {TrapCause::kPageFault, "page fault"},
     {TrapCause::kGeneralProtection, "general protection"},
@@ -114,13 +117,14 @@ std::string Quote(std::string_view s) {
 
 std::string Hex32(uint32_t value) { return absl::StrFormat("\"0x%08x\"", value); }
 
-std::string RegistersJson(const Registers& registers) {
+std::string RegistersJson(const Registers& registers, uint32_t valid_flags) {
   constexpr std::string_view kNames[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
   std::string json = "{";
   for (size_t i = 0; i < registers.gpr.size(); ++i) {
     absl::StrAppendFormat(&json, "\"%s\":%s,", kNames[i], Hex32(registers.gpr[i]));
   }
-  absl::StrAppend(&json, "\"eip\":", Hex32(registers.eip), ",\"eflags\":", Hex32(registers.eflags));
+  absl::StrAppend(&json, "\"eip\":", Hex32(registers.eip), ",\"eflags\":", Hex32(registers.eflags),
+                  ",\"valid_flags\":", Hex32(valid_flags));
   const X87State& x87 = registers.x87;
   absl::StrAppendFormat(&json,
                         ",\"x87\":{\"control\":\"0x%04x\",\"status\":\"0x%04x\","
@@ -166,6 +170,7 @@ std::string EndJson(const Outcome& outcome) {
 
 std::string_view Name(Profile profile) { return NameIn(kProfiles, profile); }
 std::string_view Name(Engine engine) { return NameIn(kEngines, engine); }
+std::string_view Name(Placement placement) { return NameIn(kPlacements, placement); }
 std::string_view Name(TrapCause cause) { return NameIn(kTrapCauses, cause); }
 std::string_view Name(Limit limit) { return NameIn(kLimits, limit); }
 
@@ -175,6 +180,10 @@ absl::StatusOr<Profile> ParseProfile(std::string_view name) {
 
 absl::StatusOr<Engine> ParseEngine(std::string_view name) {
   return ParseIn(kEngines, "engine", name);
+}
+
+absl::StatusOr<Placement> ParsePlacement(std::string_view name) {
+  return ParseIn(kPlacements, "placement", name);
 }
 
 std::string Describe(const Outcome& outcome, const Program& program) {
@@ -205,7 +214,7 @@ std::string Describe(const Outcome& outcome, const Program& program) {
 std::string ToJson(const Outcome& outcome) {
   const Counters& counters = outcome.counters;
   return absl::StrCat("{\"end\":", Quote(NameIn(kEnds, outcome.end)), ",", EndJson(outcome),
-                      "\"registers\":", RegistersJson(outcome.registers),
+                      "\"registers\":", RegistersJson(outcome.registers, outcome.valid_flags),
                       ",\"counters\":{\"instructions\":", counters.instructions,
                       ",\"bytes_in\":", counters.bytes_in, ",\"bytes_out\":", counters.bytes_out,
                       ",\"peak_memory\":", counters.peak_memory, "}}");

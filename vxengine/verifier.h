@@ -83,8 +83,9 @@ struct VerifierRules {
   uint32_t budget_offset = 0;  // of the run's budget in the context, for metering sequences
 };
 
-// A direct branch that leaves the region: what may later be pointed at another place.
-struct ExternalBranch {
+// A direct branch of 32 bits, outside of sequences and not to a helper: what may later be pointed at
+// another place.
+struct Branch {
   uint32_t rel32 = 0;   // offset of its last four bytes
   uint32_t target = 0;  // where it leads
   bool is_call = false;
@@ -94,7 +95,7 @@ struct VerifiedRegion {
   // Ascending offsets at which the region may be entered from anywhere: its instructions, but for
   // those inside sequences.
   std::vector<uint32_t> boundaries;
-  std::vector<ExternalBranch> branches;
+  std::vector<Branch> branches;  // ascending
 };
 
 // Decides whether `code`, which is to lie at `offset`, is safe to run. On refusal false, and `error`
@@ -106,7 +107,7 @@ struct VerifiedRegion {
 bool VerifyRegion(std::span<const uint8_t> code, uint32_t offset, const VerifierRules& rules,
                   VerifiedRegion* region, std::string* error);
 
-// Whether an external branch of a verified region may be pointed at `target`: a legal entry or, for
+// Whether a branch of a verified region may be pointed at `target`: a legal entry or, for
 // jumps and calls alike, a stub.
 bool VerifyTarget(uint32_t target, const VerifierRules& rules);
 

@@ -17,6 +17,10 @@
 #include "vxengine/machine/memory.h"
 #include "vxengine/machine/symbols.h"
 #include "vxengine/machine/system_calls.h"
+#include "vxengine/translator/address_space.h"
+#include "vxengine/translator/faults.h"
+#include "vxengine/translator/translated_cpu.h"
+#include "vxengine/translator/translation.h"
 
 namespace vx {
 namespace {
@@ -40,6 +44,8 @@ std::chrono::nanoseconds ThreadCpuTime() {
 struct Program::Rep {
   std::string elf;
   Image image;  // points into `elf`
+  std::unique_ptr<const GuestText> text;
+  mutable std::unique_ptr<Translations> translations;
   // Computed when first asked for: a jailed worker never asks, and could not let OpenSSL start up.
   mutable std::once_flag hash_once;
   mutable std::array<uint8_t, 32> sha256{};
@@ -52,6 +58,8 @@ absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view el
   std::optional<Image> image = ParseImage(AsBytes(rep->elf), &error);
   if (!image) return absl::InvalidArgumentError(absl::StrCat("not a VX guest: ", error));
   rep->image = *std::move(image);
+  rep->text = std::make_unique<GuestText>(rep->image);
+  rep->translations = std::make_unique<Translations>(rep->text.get());
   return std::shared_ptr<const Program>(new Program(std::move(rep)));
 }
 
@@ -71,14 +79,20 @@ std::string Program::Symbolize(uint32_t address) const {
 }
 
 struct Sandbox::Rep {
+  absl::Status CreateTranslated(const Registers& start);
+  template <typename Cpu>
+  void RunToEnd(Io& io, Cpu& cpu, Outcome* outcome);
+
+  Registers& registers() { return translated ? translated->registers() : interpreted; }
+
   std::shared_ptr<const Program> program;
   Options options;
   Layout layout;
-  Memory memory;
-  Registers registers;
+  std::unique_ptr<AddressSpace> space;  // of a translated guest, which outlives
+  std::unique_ptr<Memory> memory;       // this
+  std::unique_ptr<TranslatedCpu> translated;
+  Registers interpreted;  // of an interpreted guest
   std::atomic<bool> interrupted{false};
-
-  void RunToEnd(Io& io, Interpreter& interpreter, Outcome* outcome);
 };
 
 namespace {
@@ -119,6 +133,20 @@ class HostIo final : public SystemCallHost {
 
 }  // namespace
 
+namespace {
+
+// What PrepareExclusive reserved.
+std::unique_ptr<AddressSpace> prepared_space;
+
+absl::StatusOr<std::unique_ptr<AddressSpace>> TakeSpace(Placement placement) {
+  if (placement == Placement::kShared) return AddressSpace::Shared();
+  if (prepared_space) return std::move(prepared_space);
+  absl::StatusOr<std::unique_ptr<AddressSpace>> space = AddressSpace::Exclusive();
+  return space.ok() ? std::move(space) : AddressSpace::Shared();
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Create(std::shared_ptr<const Program> program,
                                                          Options options) {
   if (options.limits.stack < VX_STACK_MIN) {
@@ -131,38 +159,121 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Create(std::shared_ptr<const P
   const std::optional<Layout> layout =
       LayOut(image, options.limits.memory, options.limits.stack, &error);
   if (!layout) return absl::ResourceExhaustedError(error);
-  if (!MapImage(image, *layout, options.arguments, &rep->memory, &rep->registers, &error)) {
-    return absl::InvalidArgumentError(error);
-  }
   rep->program = std::move(program);
   rep->options = std::move(options);
   rep->layout = *layout;
+  if (rep->options.engine == Engine::kTranslator) {
+    absl::StatusOr<std::unique_ptr<AddressSpace>> space = TakeSpace(rep->options.placement);
+    if (!space.ok()) return space.status();
+    rep->space = *std::move(space);
+    rep->options.placement = rep->space->exclusive() ? Placement::kExclusive : Placement::kShared;
+  }
+  rep->memory = std::make_unique<Memory>(rep->space.get());
+  Registers start;
+  try {
+    if (!MapImage(image, *layout, rep->options.arguments, rep->memory.get(), &start, &error)) {
+      return absl::InvalidArgumentError(error);
+    }
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("out of memory");
+  }
+  if (rep->options.engine == Engine::kTranslator) {
+    if (absl::Status status = rep->CreateTranslated(start); !status.ok()) return status;
+  } else {
+    rep->interpreted = start;
+  }
   return std::unique_ptr<Sandbox>(new Sandbox(std::move(rep)));
+}
+
+absl::Status Sandbox::Rep::CreateTranslated(const Registers& start) {
+  const bool counted = options.count_instructions || options.limits.instructions != kUnlimited;
+  absl::StatusOr<std::unique_ptr<TranslatedCpu>> cpu =
+      TranslatedCpu::Create(program->rep().translations.get(), space.get(), memory.get(),
+                            options.profile, counted);
+  if (!cpu.ok()) return cpu.status();
+  translated = *std::move(cpu);
+  translated->registers() = start;
+  return absl::OkStatus();
 }
 
 Sandbox::Sandbox(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 Sandbox::~Sandbox() = default;
 
-void Sandbox::Interrupt() { rep_->interrupted = true; }
+Engine Sandbox::engine() const { return rep_->options.engine; }
+Placement Sandbox::placement() const { return rep_->options.placement; }
+
+Sandbox::TranslationCost Sandbox::translation_cost() const {
+  const Translation::Statistics sum = rep_->program->rep().translations->statistics();
+  return {sum.instructions, std::chrono::nanoseconds(sum.nanoseconds)};
+}
+
+void Sandbox::Interrupt() {
+  rep_->interrupted = true;
+  if (rep_->translated) rep_->translated->RequestStop();
+}
+
+namespace {
+
+// Both engines, as RunToEnd wants them.
+class InterpretedCpu {
+ public:
+  using Stop = TranslatedCpu::Stop;
+  InterpretedCpu(Memory* memory, Registers* registers, Profile profile)
+      : interpreter_(memory, registers, profile) {}
+
+  // A slice of it, after which it is time to look at the clock.
+  Stop Run(uint64_t budget) {
+    switch (interpreter_.Run(std::min(kSlice, budget))) {
+      case Interpreter::Stop::kBudget:
+        return Stop::kBudget;
+      case Interpreter::Stop::kSystemCall:
+        return Stop::kSystemCall;
+      case Interpreter::Stop::kTrap:
+        return Stop::kTrap;
+    }
+    return Stop::kFailed;
+  }
+  uint64_t instructions() const { return interpreter_.instructions(); }
+  const Trap& trap() const { return interpreter_.trap(); }
+  absl::Status error() const { return absl::OkStatus(); }
+
+ private:
+  Interpreter interpreter_;
+};
+
+}  // namespace
 
 Outcome Sandbox::Run(Io& io) {
   Outcome outcome;
   try {
-    Interpreter interpreter(&rep_->memory, &rep_->registers, rep_->options.profile);
-    rep_->RunToEnd(io, interpreter, &outcome);
+    if (rep_->translated) {
+      TranslatedCpu& cpu = *rep_->translated;
+      if (absl::Status status = cpu.Begin(rep_->options.limits.cpu_time); status.ok()) {
+        rep_->RunToEnd(io, cpu, &outcome);
+        outcome.valid_flags = cpu.valid_flags();
+      } else {
+        outcome.end = Outcome::End::kHostFailed;
+        outcome.host_error = absl::StrCat(status.message());
+      }
+      cpu.End();
+    } else {
+      InterpretedCpu cpu(rep_->memory.get(), &rep_->interpreted, rep_->options.profile);
+      rep_->RunToEnd(io, cpu, &outcome);
+    }
   } catch (const std::bad_alloc&) {
     outcome.end = Outcome::End::kHostFailed;
     outcome.host_error = "out of memory";
   }
-  outcome.registers = rep_->registers;
-  outcome.counters.peak_memory = rep_->memory.peak_mapped_bytes();
+  outcome.registers = rep_->registers();
+  outcome.counters.peak_memory = rep_->memory->peak_mapped_bytes();
   return outcome;
 }
 
-void Sandbox::Rep::RunToEnd(Io& io, Interpreter& interpreter, Outcome* outcome) {
+template <typename Cpu>
+void Sandbox::Rep::RunToEnd(Io& io, Cpu& cpu, Outcome* outcome) {
   const Limits& limits = options.limits;
   HostIo host(io, interrupted);
-  SystemCalls calls(&memory, &registers, &host, layout, limits.output);
+  SystemCalls calls(memory.get(), &registers(), &host, layout, limits.output);
   const std::chrono::nanoseconds cpu_start = ThreadCpuTime();
   uint64_t next_look = 0;
 
@@ -190,7 +301,7 @@ void Sandbox::Rep::RunToEnd(Io& io, Interpreter& interpreter, Outcome* outcome) 
       case SystemCalls::Result::kContinue:
         return std::nullopt;
       case SystemCalls::Result::kExit:
-        outcome->exit_status = registers.gpr[kEdx];
+        outcome->exit_status = registers().gpr[kEdx];
         return Outcome::End::kExited;
       case SystemCalls::Result::kOutputLimit:
         outcome->limit = Limit::kOutput;
@@ -205,18 +316,40 @@ void Sandbox::Rep::RunToEnd(Io& io, Interpreter& interpreter, Outcome* outcome) 
 
   std::optional<Outcome::End> end;
   while (!(end = must_end())) {
-    const Interpreter::Stop stop =
-        interpreter.Run(std::min(kSlice, limits.instructions - outcome->counters.instructions));
-    outcome->counters.instructions = interpreter.instructions();
-    if (stop == Interpreter::Stop::kTrap) {
-      outcome->trap = interpreter.trap();
-      end = Outcome::End::kTrapped;
-    } else if (stop == Interpreter::Stop::kSystemCall) {
-      end = call();
+    const TranslatedCpu::Stop stop = cpu.Run(limits.instructions - outcome->counters.instructions);
+    outcome->counters.instructions = cpu.instructions();
+    switch (stop) {
+      case TranslatedCpu::Stop::kBudget:
+        break;
+      case TranslatedCpu::Stop::kSystemCall:
+        end = call();
+        break;
+      case TranslatedCpu::Stop::kTrap:
+        outcome->trap = cpu.trap();
+        end = Outcome::End::kTrapped;
+        break;
+      case TranslatedCpu::Stop::kStopped:
+        outcome->limit = Limit::kCpuTime;
+        end = interrupted ? Outcome::End::kInterrupted : Outcome::End::kLimited;
+        break;
+      case TranslatedCpu::Stop::kFailed:
+        outcome->host_error = absl::StrCat(cpu.error().message());
+        end = Outcome::End::kHostFailed;
+        break;
     }
     if (end) break;
   }
   outcome->end = *end;
+}
+
+absl::StatusOr<CodeRange> PrepareExclusive() {
+  if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<AddressSpace>> space = AddressSpace::Exclusive();
+  if (!space.ok()) return space.status();
+  absl::StatusOr<const CodeArena*> arena = ReserveArena();
+  if (!arena.ok()) return arena.status();
+  prepared_space = *std::move(space);
+  return CodeRange{(*arena)->code(), CodeArena::kCodeSize};
 }
 
 }  // namespace vx

@@ -64,7 +64,26 @@ struct Limits {
   std::chrono::nanoseconds cpu_time = std::chrono::nanoseconds::max();
 };
 
-enum class Engine : uint8_t { kInterpreter };
+enum class Engine : uint8_t {
+  kInterpreter,  // portable, exact, slow
+  kTranslator,   // to native code; x86-64 Linux only
+};
+
+#if defined(__x86_64__) && defined(__linux__)
+inline constexpr Engine kDefaultEngine = Engine::kTranslator;
+#else
+inline constexpr Engine kDefaultEngine = Engine::kInterpreter;
+#endif
+
+// Where a translated guest's 4 GiB lie.
+enum class Placement : uint8_t {
+  // Anywhere: any number of sandboxes, on any threads. Each holds 4 GiB of address space, and each
+  // program some 16 GiB, of which little is ever touched.
+  kShared,
+  // At host addresses 0 to 4 GiB: a few percent faster, but for one sandbox of a process at a time,
+  // which must be position-independent itself. Where they are taken, kShared takes its place.
+  kExclusive,
+};
 
 // The host's side of a guest's descriptors. Called on the thread that runs the guest, one call at a
 // time; blocking blocks the guest.
@@ -84,7 +103,10 @@ class Io {
 struct Options {
   Limits limits;
   Profile profile = Profile::kVx2026;
-  Engine engine = Engine::kInterpreter;
+  Engine engine = kDefaultEngine;
+  Placement placement = Placement::kShared;
+  // Count instructions even if there is no limit to them. It costs the translator some speed.
+  bool count_instructions = false;
   // argv[1] and on; INVALID_ARGUMENT for a NUL inside or too many bytes.
   std::vector<std::string> arguments;
 };
@@ -103,6 +125,17 @@ class Sandbox {
   // Runs the guest to its end. REQUIRES: called once.
   Outcome Run(Io& io);
 
+  Engine engine() const;
+  // What the sandbox got, which may not be what was asked for.
+  Placement placement() const;
+
+  // What translating the program has cost so far, by all its sandboxes.
+  struct TranslationCost {
+    uint64_t instructions = 0;       // of the guest, translated and verified
+    std::chrono::nanoseconds time{};  // CPU time of the threads that did it
+  };
+  TranslationCost translation_cost() const;
+
   // Ends the run soon (within milliseconds of guest code; a blocked Io call is the caller's to
   // unblock), or keeps one from starting. Safe from any thread while the sandbox lives.
   void Interrupt();
@@ -113,15 +146,28 @@ class Sandbox {
   std::unique_ptr<Rep> rep_;
 };
 
+// For a process that is about to lock itself in: installs signal handlers, reserves what the next
+// exclusive sandbox needs and tells where its code will be. What then is left to do is: mmap of
+// private anonymous memory and mprotect without PROT_EXEC, mprotect with PROT_READ | PROT_EXEC of
+// pages of the code, sigreturn, and, for a limit on CPU time, timer_create, timer_settime and
+// timer_delete. To be called once.
+struct CodeRange {
+  const void* begin = nullptr;
+  size_t size = 0;  // bytes; nothing lies within 64 KiB on either side
+};
+absl::StatusOr<CodeRange> PrepareExclusive();
+
 // Names for people and for options: "vx-2026", "interpreter", "page fault", ...
 std::string_view Name(Profile profile);
 std::string_view Name(Engine engine);
+std::string_view Name(Placement placement);
 std::string_view Name(TrapCause cause);
 std::string_view Name(Limit limit);
 
 // The inverse: INVALID_ARGUMENT lists the names there are.
 absl::StatusOr<Profile> ParseProfile(std::string_view name);
 absl::StatusOr<Engine> ParseEngine(std::string_view name);
+absl::StatusOr<Placement> ParsePlacement(std::string_view name);
 
 // One line without newline, with symbols where the program has them:
 // "trap: page fault reading 0x00000000 at eip 0x08048a12 (inflate_fast+0x1f2)".
@@ -131,7 +177,7 @@ std::string Describe(const Outcome& outcome, const Program& program);
 //   "end": "exited", "trapped", "limited", "interrupted" or "host failed";
 //   then "exit_status" (a number); or "cause" and, for a page fault, "access" ("read", "write",
 //   "fetch") and "address"; or "limit"; or "host_error"; nothing for "interrupted"; "registers":
-//   "eax" to "edi", "eip", "eflags", "mxcsr", "x87": {"control", "status", "tag", "r": R0 to R7 as
+//   "eax" to "edi", "eip", "eflags", "valid_flags", "mxcsr", "x87": {"control", "status", "tag", "r": R0 to R7 as
 //   sign and exponent, then significand}, "xmm": XMM0 to XMM7;
 //   "counters": "instructions", "bytes_in", "bytes_out", "peak_memory" (numbers).
 // Addresses and registers are strings of hexadecimal digits, all of them, after "0x".

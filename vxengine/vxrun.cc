@@ -32,12 +32,15 @@ constexpr char kUsage[] =
     "Runs the VX guest program in the file GUEST with the arguments ARG: it reads this command's\n"
     "standard input, and writes its standard output and error.\n"
     "\n"
-    "  --engine=NAME         interpreter (the default)\n"
+    "  --engine=NAME         translator (the default, on x86-64) or interpreter\n"
+    "  --placement=NAME      of a translated guest in this process: exclusive (the default: host\n"
+    "                        addresses 0 to 4G, faster) or shared (anywhere)\n"
     "  --profile=NAME        instructions allowed: vx-2026 (the default) or vx-2026-int\n"
     "  --memory=BYTES        of segments, stack and heap together; K, M or G may follow (default "
     "1G)\n"
     "  --stack=BYTES         of its stack, at most (default 8M, the least is 64K)\n"
     "  --max-instructions=N  end the guest after so many\n"
+    "  --count               count instructions, without a limit too; the translator is slower with it\n"
     "  --stats               print what the run cost to standard error\n"
     "  --json                print the whole outcome, with all registers, to standard error\n"
     "  --help                print this\n"
@@ -149,8 +152,10 @@ struct CommandLine {
 };
 
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
-  enum { kEngine = 1, kProfile, kMemory, kStack, kMaxInstructions, kStats, kJson, kHelp };
+  enum { kEngine = 1, kPlacement, kCount, kProfile, kMemory, kStack, kMaxInstructions, kStats, kJson, kHelp };
   constexpr option kOptions[] = {{"engine", required_argument, nullptr, kEngine},
+                                 {"placement", required_argument, nullptr, kPlacement},
+                                 {"count", no_argument, nullptr, kCount},
                                  {"profile", required_argument, nullptr, kProfile},
                                  {"memory", required_argument, nullptr, kMemory},
                                  {"stack", required_argument, nullptr, kStack},
@@ -160,6 +165,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
                                  {"help", no_argument, nullptr, kHelp},
                                  {}};
   CommandLine line;
+  line.options.placement = vx::Placement::kExclusive;
   vx::Limits& limits = line.options.limits;
   opterr = 0;
   int chosen;
@@ -172,6 +178,15 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
         line.options.engine = *engine;
         break;
       }
+      case kPlacement: {
+        const absl::StatusOr<vx::Placement> placement = vx::ParsePlacement(optarg);
+        if (!placement.ok()) return placement.status();
+        line.options.placement = *placement;
+        break;
+      }
+      case kCount:
+        line.options.count_instructions = true;
+        break;
       case kProfile: {
         const absl::StatusOr<vx::Profile> profile = vx::ParseProfile(optarg);
         if (!profile.ok()) return profile.status();
@@ -259,6 +274,12 @@ int main(int argc, char** argv) {
                   "vxrun: %d instructions, %d bytes in, %d bytes out, %d KiB of memory, %.3f s\n",
                   counters.instructions, counters.bytes_in, counters.bytes_out,
                   counters.peak_memory / 1024, seconds.count());
+    if ((*sandbox)->engine() == vx::Engine::kTranslator) {
+      const vx::Sandbox::TranslationCost cost = (*sandbox)->translation_cost();
+      absl::FPrintF(stderr, "vxrun: %s placement, translated %d instructions in %.6f s\n",
+                    vx::Name((*sandbox)->placement()), cost.instructions,
+                    std::chrono::duration<double>(cost.time).count());
+    }
   }
   if (line->json) absl::FPrintF(stderr, "%s\n", vx::ToJson(outcome));
   return ExitStatus(outcome);

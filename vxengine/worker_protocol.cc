@@ -10,7 +10,7 @@ namespace vx {
 namespace {
 
 // "VXW" and the version.
-constexpr uint32_t kVersion = 0x01575856;
+constexpr uint32_t kVersion = 0x02575856;
 
 // The longest text (message, description) in a report.
 constexpr size_t kTextMax = 0x400;
@@ -132,6 +132,7 @@ void OutcomeFields(Stream& stream, Result& outcome) {
   stream.EnumField(outcome.limit, Limit::kInstructions, Limit::kCpuTime);
   stream.Field(outcome.host_error, kTextMax);
   RegisterFields(stream, outcome.registers);
+  stream.Field(outcome.valid_flags);
   stream.Field(outcome.counters.instructions);
   stream.Field(outcome.counters.bytes_in);
   stream.Field(outcome.counters.bytes_out);

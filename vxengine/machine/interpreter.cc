@@ -58,11 +58,19 @@ Interpreter::Stop Interpreter::State::End(uint64_t budget, Stop stop) {
 
 Interpreter::Stop Interpreter::State::One() {
   if (cpu.budget == 0) return Stop::kBudget;
+  // A unit is held back, so that a REPE or REPNE instruction that ends with the last one owes nothing.
+  const uint64_t held_back = cpu.budget > 1 ? 1 : 0;
   const Instruction* instruction = blocks.Find(cpu.eip, nullptr)->instructions;
-  --cpu.budget;
+  cpu.budget -= 1 + held_back;
   cpu.eip = instruction->next();
-  if (!instruction->handler(cpu, *instruction)) return StopAt(instruction, instruction + 1);
-  return Stop::kBudget;
+  Stop stop = Stop::kBudget;
+  if (!instruction->handler(cpu, *instruction)) stop = StopAt(instruction, instruction + 1);
+  cpu.budget += held_back;
+  if (cpu.owes_unit && held_back != 0) {
+    cpu.owes_unit = false;
+    --cpu.budget;
+  }
+  return stop;
 }
 
 // A block is paid for as a whole before it runs, and what a stop inside leaves undone is paid back.

@@ -35,13 +35,17 @@ struct Memory::Leaf {
 Memory::Memory(Backing* backing) : backing_(backing) {}
 Memory::~Memory() = default;
 
+uint8_t* Memory::Backing::Page(uint32_t page) const {
+  return reinterpret_cast<uint8_t*>(base() + uintptr_t{page} * kPageSize);
+}
+
 const uint8_t* Memory::Bytes(uint32_t page, const Page& entry) const {
-  if (backing_ != nullptr) return backing_->base() + uint64_t{page} * kPageSize;
+  if (backing_ != nullptr) return backing_->Page(page);
   return entry.bytes ? entry.bytes.get() : kZeroPage.data();
 }
 
 uint8_t* Memory::OwnBytes(uint32_t page, Page* entry) {
-  if (backing_ != nullptr) return backing_->base() + uint64_t{page} * kPageSize;
+  if (backing_ != nullptr) return backing_->Page(page);
   if (!entry->bytes) {
     entry->bytes = std::make_unique<uint8_t[]>(kPageSize);
     ++generation_;

@@ -26,17 +26,19 @@ class Memory {
   static constexpr uint32_t kPageSize = VX_PAGE_SIZE;
 
   // Host memory that holds a whole guest's at fixed places, for engines whose code reaches it
-  // without asking: page n lies at base() + n * kPageSize. It gives its pages the permissions of the
+  // without asking: guest address a lies at host address base() + a. It gives its pages the permissions of the
   // guest's, but for kExecute. Where the host has too little memory these throw std::bad_alloc.
   class Backing {
    public:
     virtual ~Backing() = default;
-    virtual uint8_t* base() const = 0;
+    virtual uintptr_t base() const = 0;  // may be 0
     // `count` pages from `first` on, none of which is mapped; they become zero.
     virtual void Map(uint32_t first, uint32_t count, uint8_t permissions) = 0;
     // Mapped ones, which keep their bytes.
     virtual void Protect(uint32_t first, uint32_t count, uint8_t permissions) = 0;
     virtual void Unmap(uint32_t first, uint32_t count) = 0;
+
+    uint8_t* Page(uint32_t page) const;
   };
 
   // Without a backing, which else outlives it, each page has host memory of its own once written.

@@ -1,0 +1,191 @@
+#include "vxengine/translator/code_cache.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "vxengine/translator/runtime.h"
+
+namespace vx {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint32_t kRegionAlignment = 16;
+constexpr uint8_t kInt3 = 0xcc;
+
+absl::Status Failed(const char* what) {
+  return absl::ResourceExhaustedError(absl::StrCat("code cache: ", what, ": ", strerror(errno)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CodeArena>> CodeArena::Reserve() {
+  void* const got = mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) return Failed("reserving address space");
+  return std::unique_ptr<CodeArena>(new CodeArena(static_cast<uint8_t*>(got)));
+}
+
+CodeArena::~CodeArena() { munmap(base_, kSize); }
+
+CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
+                     uint8_t budget_offset)
+    : arena_(std::move(arena)) {
+  for (const uint8_t* routine : {vx_runtime_miss, vx_runtime_return_miss, vx_runtime_interpret,
+                                 vx_runtime_system_call, vx_runtime_budget}) {
+    stubs_.push_back(RuntimeOffset(routine));
+  }
+  std::sort(stubs_.begin(), stubs_.end());
+  rules_ = {.placement = placement,
+            .is_entry = [this](uint32_t offset) { return IsEntry(offset); },
+            .stubs = stubs_,
+            .helpers = {},
+            .return_miss = RuntimeOffset(vx_runtime_return_miss),
+            .budget_offset = budget_offset};
+}
+
+absl::StatusOr<std::unique_ptr<CodeCache>> CodeCache::Create(std::unique_ptr<CodeArena> arena,
+                                                             const GuestText& text,
+                                                             CodePlacement placement,
+                                                             uint8_t budget_offset) {
+  std::unique_ptr<CodeCache> cache(new CodeCache(std::move(arena), placement, budget_offset));
+  const absl::Status status = cache->Initialize(text);
+  if (!status.ok()) return status;
+  return cache;
+}
+
+absl::Status CodeCache::Initialize(const GuestText& text) {
+  for (const GuestText::Range& range : text.ranges()) {
+    const uint64_t begin = uint64_t{range.address} * 4, size = range.bytes.size() * 4;
+    if (mprotect(entries() + begin, size, PROT_READ | PROT_WRITE) != 0) {
+      return Failed("making the table of entries accessible");
+    }
+    covered_.emplace_back(range.address, range.address + range.bytes.size() - 1);
+  }
+  const std::span<const uint8_t> runtime = RuntimeBytes();
+  const Region region{.code = {runtime.begin(), runtime.end()}};
+  return Write(region, {});
+}
+
+std::atomic_ref<uint32_t> CodeCache::Slot(uint32_t eip) const {
+  return std::atomic_ref(reinterpret_cast<uint32_t*>(entries())[eip]);
+}
+
+bool CodeCache::Covers(uint32_t eip) const {
+  for (const auto& [first, last] : covered_) {
+    if (eip >= first && eip <= last) return true;
+  }
+  return false;
+}
+
+uint32_t CodeCache::Find(uint32_t eip) const {
+  return Covers(eip) ? Slot(eip).load(std::memory_order_acquire) : 0;
+}
+
+absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) const {
+  std::string error;
+  if (!VerifyRegion(region.code, next_, rules_, verified, &error)) {
+    const uint32_t eip = region.entries.empty() ? 0 : region.entries.front().eip;
+    return absl::InternalError(
+        absl::StrFormat("the verifier refused the translation of the region at eip 0x%08x: %s", eip,
+                        error));
+  }
+  const auto is_boundary = [&](uint32_t offset) {
+    return std::binary_search(verified->boundaries.begin(), verified->boundaries.end(), offset);
+  };
+  for (const Entry& entry : region.entries) {
+    if (!is_boundary(next_ + entry.offset)) {
+      return absl::InternalError(absl::StrFormat(
+          "the translation of eip 0x%08x at offset 0x%x is no legal entry", entry.eip, entry.offset));
+    }
+  }
+  for (const Link& link : region.links) {
+    const auto branch =
+        std::lower_bound(verified->branches.begin(), verified->branches.end(), next_ + link.rel32,
+                         [](const Branch& b, uint32_t rel32) { return b.rel32 < rel32; });
+    if (branch == verified->branches.end() || branch->rel32 != next_ + link.rel32) {
+      return absl::InternalError(absl::StrFormat(
+          "a link to eip 0x%08x at offset 0x%x is no branch", link.target, link.rel32));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CodeCache::Install(const Region& region) {
+  if (next_ + region.code.size() + kPage > CodeArena::kCodeSize) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the code cache of ", CodeArena::kCodeSize >> 20, " MiB is full"));
+  }
+  VerifiedRegion verified;
+  if (absl::Status status = Check(region, &verified); !status.ok()) return status;
+
+  is_entry_.resize((next_ + region.code.size()) / 64 + 1);
+  std::vector<Patch> patches;
+  for (const Entry& entry : region.entries) {
+    const uint32_t offset = next_ + entry.offset;
+    is_entry_[offset / 64] |= uint64_t{1} << offset % 64;
+    const auto waiting = waiting_.find(entry.eip);
+    if (waiting == waiting_.end() || !VerifyTarget(offset, rules_)) continue;
+    for (uint32_t rel32 : waiting->second) patches.push_back({rel32, offset});
+    waiting_.erase(waiting);
+  }
+  const uint32_t start = next_;
+  if (absl::Status status = Write(region, patches); !status.ok()) return status;
+  for (const Link& link : region.links) {
+    waiting_[link.target].push_back(start + link.rel32);
+  }
+  for (const Entry& entry : region.entries) {
+    uint32_t none = 0;
+    Slot(entry.eip).compare_exchange_strong(none, start + entry.offset, std::memory_order_release);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CodeCache::Write(const Region& region, std::span<const Patch> patches) {
+  const uint32_t end = next_ + static_cast<uint32_t>(region.code.size());
+  // Pages to open, as ranges: those of the region, and those with branches to be patched.
+  std::vector<std::pair<uint64_t, uint64_t>> pages;
+  pages.emplace_back(next_ / kPage, (end - 1) / kPage + 1);
+  for (const Patch& patch : patches) {
+    pages.emplace_back(patch.rel32 / kPage, (patch.rel32 + 3) / kPage + 1);
+  }
+  std::sort(pages.begin(), pages.end());
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  for (const auto& [first, last] : pages) {
+    if (!ranges.empty() && first <= ranges.back().second) {
+      ranges.back().second = std::max(ranges.back().second, last);
+    } else {
+      ranges.emplace_back(first, last);
+    }
+  }
+  const auto protect = [&](int protection) {
+    for (const auto& [first, last] : ranges) {
+      if (mprotect(code() + first * kPage, (last - first) * kPage, protection) != 0) return false;
+    }
+    return true;
+  };
+  writing_.store(1, std::memory_order_seq_cst);
+  absl::Status status;
+  if (protect(PROT_READ | PROT_WRITE)) {
+    std::copy(region.code.begin(), region.code.end(), code() + next_);
+    const uint64_t filled = ((end - 1) / kPage + 1) * kPage;
+    std::fill(code() + end, code() + filled, kInt3);
+    for (const Patch& patch : patches) {
+      const uint32_t distance = patch.target - (patch.rel32 + 4);
+      memcpy(code() + patch.rel32, &distance, sizeof distance);
+    }
+  } else {
+    status = Failed("making pages writable");
+  }
+  if (!protect(PROT_READ | PROT_EXEC) && status.ok()) status = Failed("making pages executable");
+  writing_.store(0, std::memory_order_seq_cst);
+  next_ = (end + kRegionAlignment - 1) / kRegionAlignment * kRegionAlignment;
+  return status;
+}
+
+}  // namespace vx

@@ -1,0 +1,89 @@
+// What the translator knows of a guest instruction: its parts, what becomes of it, and what it does
+// to the flags. A whitelist: whatever isn't known here is left to the interpreter, one instruction
+// at a time, which does it or traps as the ABI wants.
+#ifndef VXENGINE_TRANSLATOR_GUEST_INSTRUCTION_H_
+#define VXENGINE_TRANSLATOR_GUEST_INSTRUCTION_H_
+
+#include <cstdint>
+#include <span>
+
+#include "vxengine/machine/outcome.h"
+
+namespace vx {
+
+// How an instruction is translated.
+enum class Kind : uint8_t {
+  kInterpret,  // by the interpreter: rare ones, and all that traps
+  kPlain,      // the same instruction, re-encoded
+  kNop,        // not at all
+  kIncDec,     // 40-4F, which are REX prefixes on the host
+  kExchange,   // 91-97
+  kPush,
+  kPushImmediate,
+  kPushRm,
+  kPop,
+  kLeave,
+  kString,
+  kSwap16,  // BSWAP r16: 0
+  kJcc,
+  kJump,
+  kJumpRm,
+  kCall,
+  kCallRm,
+  kReturn,
+  kLoop,
+  kJecxz,
+  kSystemCall,
+};
+
+// What an operand field names.
+enum class Operand : uint8_t { kNone, kGpr, kGpr8, kXmm };
+
+inline constexpr uint8_t kNoBase = 0xff;
+
+struct GuestInstruction {
+  uint32_t eip = 0;
+  uint8_t length = 0;
+  Kind kind = Kind::kInterpret;
+
+  bool prefix66 = false;       // operand size, or mandatory
+  uint8_t repeat = 0;          // F2 or F3 where it means something
+  bool two_byte = false;       // 0F goes before
+  uint8_t opcode = 0;          //
+  bool has_modrm = false;
+  bool memory = false;         // ModRM.rm names memory
+  bool accesses_memory = false;  // and it is read or written (not so for LEA)
+  uint8_t reg = 0;             // ModRM.reg, or the opcode's register
+  uint8_t rm = 0;              // ModRM.rm if a register
+  Operand reg_operand = Operand::kNone;
+  Operand rm_operand = Operand::kNone;
+  uint8_t base = kNoBase;      // of a memory operand, as are these
+  uint8_t index = kNoBase;
+  uint8_t scale = 0;
+  uint32_t displacement = 0;
+  uint8_t immediate_size = 0;  // bytes
+  uint32_t immediate = 0;      // sign-extended; a direct branch's target
+
+  // Status flags that are read, certainly written, and written with what manuals leave undefined
+  // (which are not among those `written`).
+  uint32_t reads = 0, written = 0, undefined = 0;
+
+  uint32_t next() const { return eip + length; }
+  bool falls_through() const {
+    return kind != Kind::kJump && kind != Kind::kJumpRm && kind != Kind::kReturn;
+  }
+  bool uses_x87() const {
+    return kind == Kind::kPlain && !two_byte && ((opcode & 0xf8) == 0xd8 || opcode == 0x9b);
+  }
+  // Whether what follows in a region has to be a block of its own.
+  bool ends_block() const { return kind >= Kind::kJcc || kind == Kind::kInterpret; }
+};
+
+// Decodes the instruction at `eip`, of which `bytes` can be fetched (at most 15; fewer only at the
+// end of executable memory). What can't be decoded becomes kInterpret of length 0.
+void DecodeGuestInstruction(std::span<const uint8_t> bytes, uint32_t eip, Profile profile,
+                            GuestInstruction* result);
+
+}  // namespace vx
+
+#endif  // VXENGINE_TRANSLATOR_GUEST_INSTRUCTION_H_

@@ -1,0 +1,249 @@
+#include "vxengine/translator/translated_cpu.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "vxengine/translator/faults.h"
+#include "vxengine/translator/runtime.h"
+#include "vxengine/translator/x87_image.h"
+
+namespace vx {
+namespace {
+
+constexpr uint32_t kGuestFlags = kStatusFlags | kDf | kId;
+
+// Iterations of a repeated instruction between two looks at whether to stop.
+constexpr uint64_t kStep = 1 << 16;
+
+// Intel SDM vol. 3, table 6-1 and figure 4-12.
+Trap DecodeFault(const HostFault& fault) {
+  switch (fault.vector) {
+    case 0:
+      return {.cause = TrapCause::kDivideError};
+    case 14:
+      return {.cause = TrapCause::kPageFault,
+              .access = fault.error_code & 2 ? Access::kWrite : Access::kRead,
+              .address = static_cast<uint32_t>(fault.address)};
+    case 16:
+      return {.cause = TrapCause::kX87Error};
+    case 19:
+      return {.cause = TrapCause::kSimdError};
+    default:  // 12 and 13: there are no stack segments
+      return {.cause = TrapCause::kGeneralProtection};
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ReturnStack>> ReturnStack::Create() {
+  void* const got = mmap(nullptr, kSize + 2 * kGuard, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) {
+    return absl::ResourceExhaustedError(absl::StrCat("return stack: ", strerror(errno)));
+  }
+  std::unique_ptr<ReturnStack> stack(new ReturnStack(reinterpret_cast<uint64_t>(got)));
+  if (mprotect(static_cast<uint8_t*>(got) + kGuard, kSize, PROT_READ | PROT_WRITE) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("return stack: ", strerror(errno)));
+  }
+  return stack;
+}
+
+ReturnStack::~ReturnStack() { munmap(reinterpret_cast<void*>(base_), kSize + 2 * kGuard); }
+
+void ReturnStack::Reset(uint64_t underflow) { *reinterpret_cast<uint64_t*>(top()) = underflow; }
+
+TranslatedCpu::TranslatedCpu() : context_(std::make_unique<Context>()) {}
+TranslatedCpu::~TranslatedCpu() = default;
+
+absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translations* translations,
+                                                                     AddressSpace* space,
+                                                                     Memory* memory,
+                                                                     Profile profile,
+                                                                     bool counted) {
+  if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<ReturnStack>> return_stack = ReturnStack::Create();
+  if (!return_stack.ok()) return return_stack.status();
+  std::unique_ptr<TranslatedCpu> cpu(new TranslatedCpu);
+  cpu->translations_ = translations;
+  cpu->exclusive_ = space->exclusive();
+  cpu->counted_ = counted;
+  cpu->mode_ = {.placement = space->exclusive() ? CodePlacement::kExclusive : CodePlacement::kShared,
+                .metering = counted ? Metering::kBlocks : Metering::kNone,
+                .profile = profile};
+  absl::StatusOr<Translation*> translation = translations->Get(cpu->mode_);
+  if (!translation.ok()) return translation.status();
+  cpu->return_stack_ = *std::move(return_stack);
+  Context& context = *cpu->context_;
+  context.code_size = CodeArena::kCodeSize;
+  context.entries_size = CodeArena::kEntriesSize;
+  context.return_stack_guard = cpu->return_stack_->guard();
+  context.return_stack_guard_size = ReturnStack::kGuard;
+  context.return_stack_top = cpu->return_stack_->top();
+  context.memory = space->base();
+  cpu->SetTranslation(*translation);
+  cpu->interpreter_ = std::make_unique<Interpreter>(memory, &context.registers, profile);
+  return cpu;
+}
+
+void TranslatedCpu::SetTranslation(Translation* translation) {
+  translation_ = translation;
+  Context& context = *context_;
+  context.code = reinterpret_cast<uint64_t>(translation->cache().code());
+  context.entries = reinterpret_cast<uint64_t>(translation->cache().entries());
+  context.writing = &translation->cache().writing();
+  // Return addresses are of the code before.
+  context.return_stack = context.return_stack_top;
+  return_stack_->Reset(context.code + RuntimeOffset(vx_runtime_underflow));
+}
+
+absl::Status TranslatedCpu::Begin(std::chrono::nanoseconds cpu_time) {
+  if (!exclusive_ && syscall(SYS_arch_prctl, ARCH_SET_GS, context_->memory) != 0) {
+    return absl::InternalError(absl::StrCat("arch_prctl: ", strerror(errno)));
+  }
+  thread_ = std::make_unique<GuestThread>(context_.get());
+  if (cpu_time != std::chrono::nanoseconds::max()) {
+    if (absl::Status status = thread_->StopAfter(cpu_time); !status.ok()) return status;
+  }
+  const std::lock_guard<std::mutex> lock(thread_mutex_);
+  thread_id_ = static_cast<int>(syscall(SYS_gettid));
+  return absl::OkStatus();
+}
+
+void TranslatedCpu::End() {
+  {
+    const std::lock_guard<std::mutex> lock(thread_mutex_);
+    thread_id_ = 0;
+  }
+  thread_.reset();
+  if (context_->uses_x87 != 0) ImageToX87(context_->fxsave, &context_->registers.x87);
+}
+
+void TranslatedCpu::RequestStop() {
+  context_->stop.store(1, std::memory_order_seq_cst);
+  const std::lock_guard<std::mutex> lock(thread_mutex_);
+  if (thread_id_ != 0) SignalGuestThread(thread_id_);
+}
+
+void TranslatedCpu::StartUsingX87() {
+  X87ToImage(context_->registers.x87, context_->fxsave);
+  context_->uses_x87 = 1;
+}
+
+TranslatedCpu::Stop TranslatedCpu::Run(uint64_t budget) {
+  Context& context = *context_;
+  const int64_t units = static_cast<int64_t>(std::min<uint64_t>(budget, INT64_MAX / 2));
+  context.budget = units;
+  context.eip = context.registers.eip;
+  const Stop stop = Loop();
+  context.registers.eip = context.eip;
+  if (counted_) counted_units_ += static_cast<uint64_t>(units - context.budget);
+  return stop;
+}
+
+// Runs code at the offset. False if it isn't entered or left because of a request to stop.
+bool TranslatedCpu::Enter(uint32_t offset) {
+  Context& context = *context_;
+  if (context.uses_x87 == 0 && (translation_->uses_x87() || !exclusive_)) StartUsingX87();
+  context.resume = context.code + offset;
+  context.fault.rip = 0;
+  const auto enter = reinterpret_cast<uint32_t (*)(Context*)>(context.code +
+                                                              RuntimeOffset(vx_runtime_enter));
+  const uint32_t reason = enter(&context);
+  Registers& registers = context.registers;
+  registers.eflags = (registers.eflags & kGuestFlags) | VX_INITIAL_EFLAGS;
+  context.reason = reason;
+  if (reason != VX_LEFT_STOPPED) return true;
+  if (context.fault.rip != 0) {
+    context.eip = translation_->NoteAt(static_cast<uint32_t>(context.fault.rip - context.code)).eip;
+  }
+  return false;
+}
+
+TranslatedCpu::Stop TranslatedCpu::Loop() {
+  Context& context = *context_;
+  for (;;) {
+    const absl::StatusOr<uint32_t> offset = translation_->Find(context.eip);
+    if (!offset.ok()) {
+      error_ = offset.status();
+      return Stop::kFailed;
+    }
+    if (*offset == 0) {  // not in executable memory
+      context.reason = VX_LEFT_INTERPRET;
+    } else if (!Enter(*offset)) {
+      return Stop::kStopped;
+    }
+    switch (context.reason) {
+      case VX_LEFT_MISS:
+        break;
+      case VX_LEFT_INTERPRET: {
+        const Stop stop = Interpret();
+        if (stop != Stop::kSystemCall) return stop;
+        break;
+      }
+      case VX_LEFT_SYSTEM_CALL:
+        return Stop::kSystemCall;
+      case VX_LEFT_BUDGET: {
+        // The block took its units although there weren't enough.
+        context.budget += context.units;
+        if (context.budget == 0) return Stop::kBudget;
+        mode_.metering = Metering::kInstructions;
+        const absl::StatusOr<Translation*> fine = translations_->Get(mode_);
+        if (!fine.ok()) {
+          error_ = fine.status();
+          return Stop::kFailed;
+        }
+        SetTranslation(*fine);
+        break;
+      }
+      case VX_LEFT_FAULT:
+        return Fault();
+      default:
+        error_ = absl::InternalError(absl::StrCat("left for reason ", context.reason));
+        return Stop::kFailed;
+    }
+  }
+}
+
+// The instruction at EIP, by the interpreter; kSystemCall if translated code can go on.
+TranslatedCpu::Stop TranslatedCpu::Interpret() {
+  Context& context = *context_;
+  Registers& registers = context.registers;
+  if (counted_ && context.budget <= 0) return Stop::kBudget;
+  if (context.uses_x87 != 0) ImageToX87(context.fxsave, &registers.x87);
+  registers.eip = context.eip;
+  const uint64_t before = interpreter_->instructions();
+  const uint64_t budget = counted_ ? std::min<uint64_t>(static_cast<uint64_t>(context.budget), kStep)
+                                   : kStep;
+  const Interpreter::Stop stop = interpreter_->Step(budget);
+  if (counted_) context.budget -= static_cast<int64_t>(interpreter_->instructions() - before);
+  context.eip = registers.eip;
+  if (context.uses_x87 != 0) X87ToImage(registers.x87, context.fxsave);
+  if (stop == Interpreter::Stop::kTrap) {
+    trap_ = interpreter_->trap();
+    return Stop::kTrap;
+  }
+  return Stop::kSystemCall;
+}
+
+TranslatedCpu::Stop TranslatedCpu::Fault() {
+  Context& context = *context_;
+  Registers& registers = context.registers;
+  const Note note = translation_->NoteAt(static_cast<uint32_t>(context.fault.rip - context.code));
+  context.eip = note.eip;
+  registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
+  if (note.ebp_in_r8) registers.gpr[kEbp] = context.fault.r8;
+  valid_flags_ = kStatusFlags & ~note.lost_flags;
+  if (counted_) context.budget += note.unpaid;
+  trap_ = DecodeFault(context.fault);
+  return Stop::kTrap;
+}
+
+}  // namespace vx

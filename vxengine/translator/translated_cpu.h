@@ -1,0 +1,109 @@
+// Runs a guest as translated code: the loop around enter and leave, and what only C++ can do there.
+// The counterpart of machine/interpreter.h, which it leaves single instructions to.
+#ifndef VXENGINE_TRANSLATOR_TRANSLATED_CPU_H_
+#define VXENGINE_TRANSLATOR_TRANSLATED_CPU_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "vxengine/machine/interpreter.h"
+#include "vxengine/machine/memory.h"
+#include "vxengine/machine/outcome.h"
+#include "vxengine/translator/address_space.h"
+#include "vxengine/translator/context.h"
+#include "vxengine/translator/translation.h"
+
+namespace vx {
+
+// The host's stack for translated code: return addresses, guards around.
+class ReturnStack {
+ public:
+  static constexpr uint64_t kSize = 0x40000, kGuard = 0x10000;
+
+  static absl::StatusOr<std::unique_ptr<ReturnStack>> Create();
+  ~ReturnStack();
+
+  uint64_t guard() const { return base_; }
+  // Where the last return address lies, which is that of `underflow`.
+  uint64_t top() const { return base_ + kGuard + kSize - 16; }
+  void Reset(uint64_t underflow);
+
+ private:
+  explicit ReturnStack(uint64_t base) : base_(base) {}
+  const uint64_t base_;
+};
+
+// One guest. Run from one thread, Stop from any.
+class TranslatedCpu {
+ public:
+  enum class Stop : uint8_t {
+    kBudget,      // `budget` is used up
+    kSystemCall,  // a SYSCALL instruction completed: EIP is behind it
+    kTrap,        // trap() tells; registers as before the instruction
+    kStopped,     // RequestStop, or the CPU time is used up; of the registers only EIP is right
+    kFailed,      // error() tells
+  };
+
+  // All outlive it. `counted`: instructions are counted and bounded.
+  static absl::StatusOr<std::unique_ptr<TranslatedCpu>> Create(Translations* translations,
+                                                               AddressSpace* space, Memory* memory,
+                                                               Profile profile, bool counted);
+  ~TranslatedCpu();
+
+  // The guest's state, but for x87 while it runs.
+  Registers& registers() { return context_->registers; }
+
+  // To be called on the thread that calls Run, before the first one and after the last: `cpu_time`
+  // bounds what is used between.
+  absl::Status Begin(std::chrono::nanoseconds cpu_time);
+  void End();
+
+  // `budget` is ignored unless instructions are counted.
+  Stop Run(uint64_t budget);
+
+  // Units counted since construction; 0 unless they are.
+  uint64_t instructions() const { return counted_units_; }
+
+  const Trap& trap() const { return trap_; }
+  const absl::Status& error() const { return error_; }
+  // The status flags that are the guest's, when a run has ended.
+  uint32_t valid_flags() const { return valid_flags_; }
+
+  // Ends the run soon, or keeps one from starting.
+  void RequestStop();
+
+ private:
+  TranslatedCpu();
+  Stop Loop();
+  Stop Interpret();
+  Stop Fault();
+  bool Enter(uint32_t offset);
+  void SetTranslation(Translation* translation);
+  void StartUsingX87();
+
+  Translations* translations_ = nullptr;
+  Translation* translation_ = nullptr;
+  TranslationMode mode_;
+  bool exclusive_ = false;
+  bool counted_ = false;
+  std::unique_ptr<ReturnStack> return_stack_;
+  std::unique_ptr<Context> context_;
+  std::unique_ptr<Interpreter> interpreter_;
+  std::unique_ptr<class GuestThread> thread_;
+  std::mutex thread_mutex_;
+  int thread_id_ = 0;
+  uint64_t counted_units_ = 0;
+  uint32_t valid_flags_ = kStatusFlags;
+  Trap trap_;
+  absl::Status error_;
+};
+
+}  // namespace vx
+
+#endif  // VXENGINE_TRANSLATOR_TRANSLATED_CPU_H_

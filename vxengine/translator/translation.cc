@@ -1,0 +1,119 @@
+#include "vxengine/translator/translation.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "vxengine/translator/runtime.h"
+
+namespace vx {
+namespace {
+
+std::unique_ptr<CodeArena> reserved_arena;
+
+uint64_t Now() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+TranslatorOptions OptionsFor(TranslationMode mode) {
+  return {.shared = mode.placement == CodePlacement::kShared,
+          .metering = mode.metering,
+          .profile = mode.profile,
+          .budget_offset = VX_CTX_BUDGET,
+          .stubs = {.miss = RuntimeOffset(vx_runtime_miss),
+                    .return_miss = RuntimeOffset(vx_runtime_return_miss),
+                    .interpret = RuntimeOffset(vx_runtime_interpret),
+                    .system_call = RuntimeOffset(vx_runtime_system_call),
+                    .budget = RuntimeOffset(vx_runtime_budget)}};
+}
+
+}  // namespace
+
+absl::StatusOr<const CodeArena*> ReserveArena() {
+  absl::StatusOr<std::unique_ptr<CodeArena>> arena = CodeArena::Reserve();
+  if (!arena.ok()) return arena.status();
+  reserved_arena = *std::move(arena);
+  return reserved_arena.get();
+}
+
+absl::StatusOr<std::unique_ptr<Translation>> Translation::Create(const GuestText* text,
+                                                                 TranslationMode mode) {
+  absl::StatusOr<std::unique_ptr<CodeArena>> arena = std::move(reserved_arena);
+  if (*arena == nullptr) arena = CodeArena::Reserve();
+  if (!arena.ok()) return arena.status();
+  absl::StatusOr<std::unique_ptr<CodeCache>> cache =
+      CodeCache::Create(*std::move(arena), *text, mode.placement, VX_CTX_BUDGET);
+  if (!cache.ok()) return cache.status();
+  return std::unique_ptr<Translation>(new Translation(text, mode, *std::move(cache)));
+}
+
+Translation::Translation(const GuestText* text, TranslationMode mode,
+                         std::unique_ptr<CodeCache> cache)
+    : cache_(std::move(cache)), translator_(text, OptionsFor(mode)) {}
+
+absl::StatusOr<uint32_t> Translation::Find(uint32_t eip) {
+  uint32_t offset = cache_->Find(eip);
+  if (offset != 0 || !cache_->Covers(eip)) return offset;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  offset = cache_->Find(eip);
+  if (offset != 0) return offset;
+  const uint64_t start = Now();
+  const uint32_t place = cache_->next_offset();
+  const Region& region =
+      translator_.Translate(eip, place, [this](uint32_t at) { return cache_->Find(at); });
+  if (region.uses_x87) uses_x87_.store(true, std::memory_order_release);
+  places_.push_back({place, static_cast<uint32_t>(region.code.size()), region.notes});
+  if (absl::Status status = cache_->Install(region); !status.ok()) {
+    places_.pop_back();
+    return status;
+  }
+  ++statistics_.regions;
+  statistics_.instructions += region.instructions;
+  statistics_.code_bytes += region.code.size();
+  statistics_.nanoseconds += Now() - start;
+  return cache_->Find(eip);
+}
+
+Note Translation::NoteAt(uint32_t offset) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  auto place = std::upper_bound(places_.begin(), places_.end(), offset,
+                                [](uint32_t at, const Place& p) { return at < p.offset; });
+  if (place == places_.begin()) return {};
+  --place;
+  auto note = std::upper_bound(place->notes.begin(), place->notes.end(), offset - place->offset,
+                               [](uint32_t at, const Note& n) { return at < n.offset; });
+  return note == place->notes.begin() ? Note{} : *--note;
+}
+
+Translation::Statistics Translation::statistics() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return statistics_;
+}
+
+absl::StatusOr<Translation*> Translations::Get(TranslationMode mode) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [known, translation] : all_) {
+    if (known == mode) return translation.get();
+  }
+  absl::StatusOr<std::unique_ptr<Translation>> translation = Translation::Create(text_, mode);
+  if (!translation.ok()) return translation.status();
+  return all_.emplace_back(mode, *std::move(translation)).second.get();
+}
+
+Translation::Statistics Translations::statistics() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Translation::Statistics sum;
+  for (const auto& [mode, translation] : all_) {
+    const Translation::Statistics one = translation->statistics();
+    sum.regions += one.regions;
+    sum.instructions += one.instructions;
+    sum.code_bytes += one.code_bytes;
+    sum.nanoseconds += one.nanoseconds;
+  }
+  return sum;
+}
+
+}  // namespace vx
