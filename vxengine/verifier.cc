@@ -1,6 +1,7 @@
 #include "vxengine/verifier.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
@@ -27,33 +28,35 @@ enum Operand : uint8_t {
 enum Flow : uint8_t { kNext, kBranch, kJump, kCall, kReturn };
 
 enum Flags : uint8_t {
-  kAdmitted = 1 << 0,
-  kMemory = 1 << 1,          // ModRM.rm may be memory
-  kRegister = 1 << 2,        // ModRM.rm may be a register
-  kNoAccess = 1 << 3,        // memory is only named: LEA, NOP
-  kString = 1 << 4,          // accesses ESI and EDI
-  kNeeds67 = 1 << 5,         // though it has no ModRM
-  kOpcodeRegister = 1 << 6,  // the opcode's low three bits are a register, of the kind `rm`
-  kOnlyDigit0 = 1 << 7,      // the immediate is there only if ModRM.reg is 0: TEST
+  kHasModRm = 1 << 0,
+  kNoAccess = 1 << 1,  // its memory operand is only named: LEA, NOP
+  kString = 1 << 2,    // accesses [ESI] or [EDI]
+  kNeeds67 = 1 << 3,   // though it has no memory operand
+  kOpcodeRm = 1 << 4,  // the opcode's low three bits stand for ModRM.rm
+  kTest = 1 << 5,      // the immediate is there only if ModRM.reg is 0
+  kMov = 1 << 6,
+  kNop = 1 << 7,
 };
-constexpr uint8_t kEither = kMemory | kRegister;
 
+// Bit n of `memory` and `registers`: whether the opcode is admitted with an n in ModRM.reg, for
+// ModRM.rm a memory operand or a register. Without ModRM, as if it were C0.
 struct Row {
-  uint8_t flags = 0;
+  uint8_t memory = 0;
+  uint8_t registers = 0;
+  uint8_t forms = 0;  // which of kRegisterForms says more
   Operand reg = kNothing;
   Operand rm = kNothing;
   uint8_t immediate = 0;  // bytes; of branches too
-  uint8_t digits = 0;     // bit n: ModRM.reg may be n. Counts if `reg` is kNothing
-  uint8_t forms = 0;      // which of kRegisterForms says what is admitted where ModRM.mod is 3
+  uint8_t flags = 0;
   Flow flow = kNext;
 };
 
 // Instructions that ModRM encodes as a whole: bit n says whether ModRM may be C0 + n. For the x87
 // those of D8 to DF, but for the transcendental ones and the undocumented; and the fences, 0F AE.
-constexpr uint8_t kX87Forms = 1, kFenceForms = 9;
+constexpr uint8_t kAllForms = 0, kX87Forms = 1, kFenceForms = 9;
 constexpr uint64_t Bits(int first, int last) { return (~0ull >> (63 - (last - first))) << first; }
 constexpr uint64_t kRegisterForms[] = {
-    0,
+    Bits(0x00, 0x3f),
     /*D8*/ Bits(0x00, 0x3f),
     /*D9*/ Bits(0x00, 0x10) | Bits(0x20, 0x21) | Bits(0x24, 0x25) | Bits(0x28, 0x2e) |
         Bits(0x34, 0x38) | Bits(0x3a, 0x3a) | Bits(0x3c, 0x3d),
@@ -63,175 +66,186 @@ constexpr uint64_t kRegisterForms[] = {
     /*DD*/ Bits(0x00, 0x07) | Bits(0x10, 0x1f) | Bits(0x20, 0x2f),
     /*DE*/ Bits(0x00, 0x0f) | Bits(0x19, 0x19) | Bits(0x20, 0x3f),
     /*DF*/ Bits(0x20, 0x20) | Bits(0x28, 0x37),
-    /*fences*/ Bits(0x28, 0x28) | Bits(0x30, 0x30) | Bits(0x38, 0x38),
+    /*0F AE*/ Bits(0x28, 0x28) | Bits(0x30, 0x30) | Bits(0x38, 0x38),
 };
 
+constexpr uint8_t kAllDigits = 0xff;
 constexpr Row Plain(uint8_t immediate = 0, Flow flow = kNext, uint8_t flags = 0) {
-  return {.flags = static_cast<uint8_t>(kAdmitted | flags), .immediate = immediate, .flow = flow};
+  return {.registers = kAllDigits, .immediate = immediate, .flags = flags, .flow = flow};
 }
-constexpr Row ModRm(Operand reg, Operand rm, uint8_t immediate = 0, uint8_t flags = kEither) {
-  return {.flags = static_cast<uint8_t>(kAdmitted | flags),
-          .reg = reg,
+constexpr Row Group(uint8_t digits, Operand rm, uint8_t immediate = 0, uint8_t flags = 0) {
+  return {.memory = digits,
+          .registers = digits,
           .rm = rm,
-          .immediate = immediate};
+          .immediate = immediate,
+          .flags = static_cast<uint8_t>(kHasModRm | flags)};
 }
-constexpr Row Group(uint8_t digits, Operand rm, uint8_t immediate = 0, uint8_t flags = kEither) {
-  Row row = ModRm(kNothing, rm, immediate, flags);
-  row.digits = digits;
+constexpr Row ModRm(Operand reg, Operand rm, uint8_t immediate = 0, uint8_t flags = 0) {
+  Row row = Group(kAllDigits, rm, immediate, flags);
+  row.reg = reg;
   return row;
 }
 constexpr Row Forms(uint8_t forms, uint8_t memory_digits) {
   Row row = Group(memory_digits, kNothing);
+  row.registers = kAllDigits;
   row.forms = forms;
   return row;
 }
-constexpr Row OpcodeRegister(Operand operand, uint8_t immediate = 0) {
-  return ModRm(kNothing, operand, immediate, kOpcodeRegister);
+constexpr Row OnlyMemory(Row row) {
+  row.registers = 0;
+  return row;
 }
+constexpr Row OnlyRegisters(Row row) {
+  row.memory = 0;
+  return row;
+}
+constexpr Row OpcodeRegister(Operand operand, uint8_t immediate = 0) {
+  Row row = Plain(immediate, kNext, kOpcodeRm);
+  row.rm = operand;
+  return row;
+}
+
+// A sequence of opcodes.
+struct Opcodes {
+  constexpr Opcodes(int opcode) : first(opcode), last(opcode) {}
+  constexpr Opcodes(int first, int last) : first(first), last(last) {}
+  int first, last;
+};
 
 struct Table {
   Row rows[2][4][256] = {};
 
-  using Opcodes = std::initializer_list<uint8_t>;
-  constexpr void Set(Map map, Prefix prefix, Opcodes opcodes, Row row) {
-    for (uint8_t opcode : opcodes) rows[map][prefix][opcode] = row;
+  // `prefixes`: a set of 1 << Prefix. Operands have 32 bits or, behind 66, 16.
+  constexpr void Add(Map map, int prefixes, std::initializer_list<Opcodes> list, Row row) {
+    for (Prefix prefix : {kNoPrefix, k66, kF3, kF2}) {
+      if ((prefixes >> prefix & 1) == 0) continue;
+      if (prefix == k66 && row.immediate == 4) row.immediate = 2;
+      for (Opcodes opcodes : list) {
+        for (int n = opcodes.first; n <= opcodes.last; ++n) rows[map][prefix][n] = row;
+      }
+    }
   }
-  constexpr void Range(Map map, Prefix prefix, int first, int last, Row row) {
-    for (int opcode = first; opcode <= last; ++opcode) rows[map][prefix][opcode] = row;
-  }
-  // With operands of 32 bits or, behind 66, of 16 bits.
-  constexpr void Sized(Map map, int first, int last, Row row) {
-    Range(map, kNoPrefix, first, last, row);
-    if (row.immediate == 4) row.immediate = 2;
-    Range(map, k66, first, last, row);
-  }
-  constexpr void Sized(Map map, int opcode, Row row) { Sized(map, opcode, opcode, row); }
 };
 
+constexpr int kPlain = 1 << kNoPrefix, kOnly66 = 1 << k66, kOnlyF3 = 1 << kF3, kOnlyF2 = 1 << kF2;
+constexpr int kSized = kPlain | kOnly66;
+
 constexpr void AddOneByteOpcodes(Table& table) {
-  constexpr Map kMap = kOneByte;
+  const auto add = [&](int prefixes, std::initializer_list<Opcodes> opcodes, Row row) {
+    table.Add(kOneByte, prefixes, opcodes, row);
+  };
+  constexpr Row kByteByte = ModRm(kByte, kByte), kGprGpr = ModRm(kGpr, kGpr);
   for (int base = 0x00; base <= 0x38; base += 8) {  // ADD OR ADC SBB AND SUB XOR CMP
-    table.Range(kMap, kNoPrefix, base + 0, base + 0, ModRm(kByte, kByte));
-    table.Sized(kMap, base + 1, ModRm(kGpr, kGpr));
-    table.Range(kMap, kNoPrefix, base + 2, base + 2, ModRm(kByte, kByte));
-    table.Sized(kMap, base + 3, ModRm(kGpr, kGpr));
-    table.Range(kMap, kNoPrefix, base + 4, base + 4, Plain(1));
-    table.Sized(kMap, base + 5, Plain(4));
+    add(kPlain, {base + 0, base + 2}, kByteByte);
+    add(kSized, {base + 1, base + 3}, kGprGpr);
+    add(kPlain, {base + 4}, Plain(1));
+    add(kSized, {base + 5}, Plain(4));
   }
-  table.Sized(kMap, 0x69, ModRm(kGpr, kGpr, 4));                // IMUL
-  table.Sized(kMap, 0x6b, ModRm(kGpr, kGpr, 1));                // IMUL
-  table.Range(kMap, kNoPrefix, 0x70, 0x7f, Plain(1, kBranch));  // Jcc
-  table.Set(kMap, kNoPrefix, {0x80}, Group(0xff, kByte, 1));
-  table.Sized(kMap, 0x81, Group(0xff, kGpr, 4));
-  table.Sized(kMap, 0x83, Group(0xff, kGpr, 1));
-  table.Set(kMap, kNoPrefix, {0x84, 0x86, 0x88, 0x8a}, ModRm(kByte, kByte));
-  for (int opcode : {0x85, 0x87, 0x89, 0x8b}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr));
-  table.Sized(kMap, 0x8d, ModRm(kGpr, kNothing, 0, kMemory | kNoAccess));  // LEA
-  table.Sized(kMap, 0x90, Plain());                                        // NOP
-  table.Set(kMap, kF3, {0x90}, Plain());                                   // PAUSE
-  table.Sized(kMap, 0x98, 0x99, Plain());                                  // CWDE, CDQ
-  table.Set(kMap, kNoPrefix, {0x9b, 0x9e, 0x9f}, Plain());                 // FWAIT, SAHF, LAHF
-  for (uint8_t opcode : {0xa4, 0xa6, 0xaa, 0xac, 0xae}) {  // MOVS CMPS STOS LODS SCAS
-    for (Prefix prefix : {kNoPrefix, kF3, kF2}) {
-      table.Set(kMap, prefix, {opcode}, Plain(0, kNext, kString | kNeeds67));
-      table.Range(kMap, prefix, opcode + 1, opcode + 1, Plain(0, kNext, kString | kNeeds67));
-    }
-    table.Sized(kMap, opcode + 1, Plain(0, kNext, kString | kNeeds67));
-  }
-  table.Set(kMap, kNoPrefix, {0xa8}, Plain(1));                        // TEST
-  table.Sized(kMap, 0xa9, Plain(4));                                   // TEST
-  table.Range(kMap, kNoPrefix, 0xb0, 0xb7, OpcodeRegister(kByte, 1));  // MOV
-  table.Sized(kMap, 0xb8, 0xbf, OpcodeRegister(kGpr, 4));              // MOV
-  table.Set(kMap, kNoPrefix, {0xc0}, Group(0xbf, kByte, 1));           // shifts, rotations
-  table.Sized(kMap, 0xc1, Group(0xbf, kGpr, 1));                       //
-  table.Set(kMap, kNoPrefix, {0xd0, 0xd2}, Group(0xbf, kByte));        //
-  for (int opcode : {0xd1, 0xd3}) table.Sized(kMap, opcode, Group(0xbf, kGpr));
-  table.Set(kMap, kNoPrefix, {0xc3}, Plain(0, kReturn));                 // RET
-  table.Set(kMap, kNoPrefix, {0xc6}, Group(0x01, kByte, 1));             // MOV
-  table.Sized(kMap, 0xc7, Group(0x01, kGpr, 4));                         // MOV
-  table.Set(kMap, kNoPrefix, {0xd8, 0xda, 0xdc, 0xde}, Forms(0, 0xff));  // x87
-  table.Set(kMap, kNoPrefix, {0xd9}, Forms(0, 0b10101101));              //
-  table.Set(kMap, kNoPrefix, {0xdb}, Forms(0, 0b10101101));              //
-  table.Set(kMap, kNoPrefix, {0xdd}, Forms(0, 0b10001101));              //
-  table.Set(kMap, kNoPrefix, {0xdf}, Forms(0, 0b11111101));              //
-  for (int n = 0; n < 8; ++n) table.rows[kMap][kNoPrefix][0xd8 + n].forms = kX87Forms + n;
-  table.Set(kMap, kNoPrefix, {0xe3}, Plain(1, kBranch, kNeeds67));      // JECXZ
-  table.Set(kMap, kNoPrefix, {0xe8}, Plain(4, kCall));                  // CALL
-  table.Set(kMap, kNoPrefix, {0xe9}, Plain(4, kJump));                  // JMP
-  table.Set(kMap, kNoPrefix, {0xeb}, Plain(1, kJump));                  // JMP
-  table.Set(kMap, kNoPrefix, {0xf5, 0xf8, 0xf9, 0xfc, 0xfd}, Plain());  // CMC CLC STC CLD STD
-  table.Set(kMap, kNoPrefix, {0xf6}, Group(0xfd, kByte, 1, kEither | kOnlyDigit0));  // TEST NOT NEG
-  table.Sized(kMap, 0xf7, Group(0xfd, kGpr, 4, kEither | kOnlyDigit0));  // MUL IMUL DIV IDIV
-  table.Set(kMap, kNoPrefix, {0xfe}, Group(0x03, kByte));                // INC DEC
-  table.Sized(kMap, 0xff, Group(0x03, kGpr));                            // INC DEC
+  add(kSized, {0x69}, ModRm(kGpr, kGpr, 4));                             // IMUL
+  add(kSized, {0x6b}, ModRm(kGpr, kGpr, 1));                             // IMUL
+  add(kPlain, {{0x70, 0x7f}}, Plain(1, kBranch));                        // Jcc
+  add(kPlain, {0x80}, Group(0xff, kByte, 1));                            // ADD to CMP
+  add(kSized, {0x81}, Group(0xff, kGpr, 4));                             // ADD to CMP
+  add(kSized, {0x83}, Group(0xff, kGpr, 1));                             // ADD to CMP
+  add(kPlain, {0x84, 0x86, 0x88, 0x8a}, kByteByte);                      // TEST XCHG MOV MOV
+  add(kSized, {0x85, 0x87}, kGprGpr);                                    // TEST XCHG
+  add(kSized, {0x89, 0x8b}, ModRm(kGpr, kGpr, 0, kMov));                 // MOV
+  add(kSized, {0x8d}, OnlyMemory(ModRm(kGpr, kNothing, 0, kNoAccess)));  // LEA
+  add(kSized | kOnlyF3, {0x90}, Plain());                                // NOP PAUSE
+  add(kSized, {0x98, 0x99}, Plain());                                    // CWDE CDQ
+  add(kPlain, {0x9b, 0x9e, 0x9f}, Plain());                              // FWAIT SAHF LAHF
+  constexpr Row kStrings = Plain(0, kNext, kString | kNeeds67);
+  add(kPlain | kOnlyF3 | kOnlyF2, {{0xa4, 0xa7}, {0xaa, 0xaf}}, kStrings);  // MOVS CMPS STOS LODS
+  add(kOnly66, {0xa5, 0xa7, 0xab, 0xad, 0xaf}, kStrings);                   // SCAS
+  add(kPlain, {0xa8}, Plain(1));                                            // TEST
+  add(kSized, {0xa9}, Plain(4));                                            // TEST
+  add(kPlain, {{0xb0, 0xb7}}, OpcodeRegister(kByte, 1));                    // MOV
+  add(kSized, {{0xb8, 0xbf}}, OpcodeRegister(kGpr, 4));                     // MOV
+  add(kPlain, {0xc0}, Group(0xbf, kByte, 1));             // ROL ROR RCL RCR SHL SHR SAR
+  add(kSized, {0xc1}, Group(0xbf, kGpr, 1));              // ROL ROR RCL RCR SHL SHR SAR
+  add(kPlain, {0xd0, 0xd2}, Group(0xbf, kByte));          // ROL ROR RCL RCR SHL SHR SAR
+  add(kSized, {0xd1, 0xd3}, Group(0xbf, kGpr));           // ROL ROR RCL RCR SHL SHR SAR
+  add(kPlain, {0xc3}, Plain(0, kReturn));                 // RET
+  add(kPlain, {0xc6}, Group(0x01, kByte, 1));             // MOV
+  add(kSized, {0xc7}, Group(0x01, kGpr, 4));              // MOV
+  add(kPlain, {0xd8}, Forms(kX87Forms + 0, 0b11111111));  // x87
+  add(kPlain, {0xd9}, Forms(kX87Forms + 1, 0b10101101));  // but FLDENV FNSTENV
+  add(kPlain, {0xda}, Forms(kX87Forms + 2, 0b11111111));  //
+  add(kPlain, {0xdb}, Forms(kX87Forms + 3, 0b10101101));  // but FISTTP
+  add(kPlain, {0xdc}, Forms(kX87Forms + 4, 0b11111111));  //
+  add(kPlain, {0xdd}, Forms(kX87Forms + 5, 0b10001101));  // but FISTTP FRSTOR FNSAVE
+  add(kPlain, {0xde}, Forms(kX87Forms + 6, 0b11111111));  //
+  add(kPlain, {0xdf}, Forms(kX87Forms + 7, 0b11111101));  // but FISTTP
+  add(kPlain, {0xe3}, Plain(1, kBranch, kNeeds67));       // JECXZ
+  add(kPlain, {0xe8}, Plain(4, kCall));                   // CALL
+  add(kPlain, {0xe9}, Plain(4, kJump));                   // JMP
+  add(kPlain, {0xeb}, Plain(1, kJump));                   // JMP
+  add(kPlain, {0xf5, 0xf8, 0xf9, 0xfc, 0xfd}, Plain());   // CMC CLC STC CLD STD
+  add(kPlain, {0xf6}, Group(0xfd, kByte, 1, kTest));      // TEST NOT NEG MUL IMUL
+  add(kSized, {0xf7}, Group(0xfd, kGpr, 4, kTest));       // DIV IDIV
+  add(kPlain, {0xfe}, Group(0x03, kByte));                // INC DEC
+  add(kSized, {0xff}, Group(0x03, kGpr));                 // INC DEC
 }
 
 constexpr void AddTwoByteOpcodes(Table& table) {
-  constexpr Map kMap = kTwoByte;
-  table.Set(kMap, kNoPrefix, {0x18}, Group(0x0f, kNothing, 0, kMemory));   // PREFETCH
-  table.Sized(kMap, 0x1f, Group(0x01, kNothing, 0, kMemory | kNoAccess));  // NOP; see kNops
-  table.Sized(kMap, 0x40, 0x4f, ModRm(kGpr, kGpr));                        // CMOV
-  table.Range(kMap, kNoPrefix, 0x80, 0x8f, Plain(4, kBranch));             // Jcc
-  table.Range(kMap, kNoPrefix, 0x90, 0x9f, Group(0x01, kByte));            // SETcc
-  // BT BTS BTR BTC: a register's bit offset would reach far beyond a memory operand's address.
-  for (int opcode : {0xa3, 0xab, 0xb3, 0xbb}) {
-    table.Sized(kMap, opcode, ModRm(kGpr, kGpr, 0, kRegister));
-  }
-  table.Sized(kMap, 0xba, Group(0xf0, kGpr, 1));  // BT BTS BTR BTC
-  for (int opcode : {0xa4, 0xac}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr, 1));  // SHLD SHRD
-  for (int opcode : {0xa5, 0xad}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr));     // SHLD SHRD
-  table.Set(kMap, kNoPrefix, {0xae}, Forms(kFenceForms, 0x80));                   // fences, CLFLUSH
-  table.Sized(kMap, 0xaf, ModRm(kGpr, kGpr));                                     // IMUL
-  table.Set(kMap, kNoPrefix, {0xb0, 0xc0}, ModRm(kByte, kByte));                  // CMPXCHG XADD
-  for (int opcode : {0xb1, 0xc1}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr));   //
-  for (int opcode : {0xb6, 0xbe}) table.Sized(kMap, opcode, ModRm(kGpr, kByte));  // MOVZX MOVSX
-  for (int opcode : {0xb7, 0xbf}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr));   //
-  for (int opcode : {0xbc, 0xbd}) table.Sized(kMap, opcode, ModRm(kGpr, kGpr));   // BSF BSR
-  table.Set(kMap, kNoPrefix, {0xc3}, ModRm(kGpr, kNothing, 0, kMemory));          // MOVNTI
-  table.Set(kMap, kNoPrefix, {0xc7}, Group(0x02, kNothing, 0, kMemory));          // CMPXCHG8B
-  table.Range(kMap, kNoPrefix, 0xc8, 0xcf, OpcodeRegister(kGpr));                 // BSWAP
+  const auto add = [&](int prefixes, std::initializer_list<Opcodes> opcodes, Row row) {
+    table.Add(kTwoByte, prefixes, opcodes, row);
+  };
+  constexpr Row kGprGpr = ModRm(kGpr, kGpr);
+  add(kPlain, {0x18}, OnlyMemory(Group(0x0f, kNothing)));                       // PREFETCH
+  add(kSized, {0x1f}, OnlyMemory(Group(0x01, kNothing, 0, kNoAccess | kNop)));  // NOP; see kNops
+  add(kSized, {{0x40, 0x4f}}, kGprGpr);                                         // CMOV
+  add(kPlain, {{0x80, 0x8f}}, Plain(4, kBranch));                               // Jcc
+  add(kPlain, {{0x90, 0x9f}}, Group(0x01, kByte));                              // SETcc
+  // With memory and a register these would reach 256 MiB around the operand's address.
+  add(kSized, {0xa3, 0xab, 0xb3, 0xbb}, OnlyRegisters(kGprGpr));  // BT BTS BTR BTC
+  add(kSized, {0xba}, Group(0xf0, kGpr, 1));                      // BT BTS BTR BTC
+  add(kSized, {0xa4, 0xac}, ModRm(kGpr, kGpr, 1));                // SHLD SHRD
+  add(kSized, {0xa5, 0xad}, kGprGpr);                             // SHLD SHRD
+  add(kPlain, {0xae}, Forms(kFenceForms, 0x80));                  // LFENCE MFENCE SFENCE CLFLUSH
+  add(kSized, {0xaf}, kGprGpr);                                   // IMUL
+  add(kPlain, {0xb0, 0xc0}, ModRm(kByte, kByte));                 // CMPXCHG XADD
+  add(kSized, {0xb1, 0xc1}, kGprGpr);                             // CMPXCHG XADD
+  add(kSized, {0xb6, 0xbe}, ModRm(kGpr, kByte));                  // MOVZX MOVSX
+  add(kSized, {0xb7, 0xbf}, kGprGpr);                             // MOVZX MOVSX
+  add(kSized, {0xbc, 0xbd}, kGprGpr);                             // BSF BSR
+  add(kPlain, {0xc3}, OnlyMemory(kGprGpr));                       // MOVNTI
+  add(kPlain, {0xc7}, OnlyMemory(Group(0x02, kNothing)));         // CMPXCHG8B
+  add(kPlain, {{0xc8, 0xcf}}, OpcodeRegister(kGpr));              // BSWAP
 }
 
 // SSE and SSE2, without what is about MMX registers, approximations (RCPPS, RSQRTPS), MXCSR, and
 // MASKMOVDQU, whose address is no ModRM operand's.
 constexpr void AddSse(Table& table) {
-  constexpr Map kMap = kTwoByte;
+  const auto add = [&](int prefixes, std::initializer_list<Opcodes> opcodes, Row row) {
+    table.Add(kTwoByte, prefixes, opcodes, row);
+  };
   constexpr Row kXmmXmm = ModRm(kXmm, kXmm), kXmmXmmImmediate = ModRm(kXmm, kXmm, 1);
-  constexpr Row kXmmMemory = ModRm(kXmm, kNothing, 0, kMemory), kXmmGpr = ModRm(kXmm, kGpr);
-  constexpr Row kGprXmm = ModRm(kGpr, kXmm), kGprRegister = ModRm(kGpr, kXmm, 0, kRegister);
-  for (Prefix prefix : {kNoPrefix, k66}) {
-    table.Set(kMap, prefix, {0x10, 0x11, 0x14, 0x15, 0x28, 0x29, 0x2e, 0x2f, 0x51}, kXmmXmm);
-    table.Range(kMap, prefix, 0x54, 0x5f, kXmmXmm);
-    table.Set(kMap, prefix, {0x12, 0x13, 0x16, 0x17, 0x2b}, kXmmMemory);
-    table.Set(kMap, prefix, {0x50}, kGprRegister);
-    table.Set(kMap, prefix, {0xc2, 0xc6}, kXmmXmmImmediate);
-  }
-  table.Set(kMap, kNoPrefix, {0x12, 0x16}, kXmmXmm);
+  constexpr Row kXmmMemory = OnlyMemory(kXmmXmm), kXmmGpr = ModRm(kXmm, kGpr);
+  constexpr Row kGprXmm = ModRm(kGpr, kXmm), kGprRegister = OnlyRegisters(kGprXmm);
+  constexpr int kPacked = kPlain | kOnly66, kScalar = kOnlyF3 | kOnlyF2;
+  add(kPacked, {0x10, 0x11, 0x14, 0x15, 0x28, 0x29, 0x2e, 0x2f, 0x51, {0x54, 0x5f}}, kXmmXmm);
+  add(kPacked, {0x12, 0x13, 0x16, 0x17, 0x2b}, kXmmMemory);
+  add(kPacked, {0x50}, kGprRegister);
+  add(kPacked, {0xc2, 0xc6}, kXmmXmmImmediate);
+  add(kPlain, {0x12, 0x16}, kXmmXmm);
 
-  table.Range(kMap, k66, 0x60, 0x6d, kXmmXmm);
-  table.Set(kMap, k66, {0x6f, 0x74, 0x75, 0x76, 0x7f}, kXmmXmm);
-  table.Set(kMap, k66, {0x6e, 0x7e}, kXmmGpr);
-  table.Set(kMap, k66, {0x70}, kXmmXmmImmediate);
-  table.Set(kMap, k66, {0x71, 0x72}, Group(0b01010100, kXmm, 1, kRegister));
-  table.Set(kMap, k66, {0x73}, Group(0b11001100, kXmm, 1, kRegister));
-  table.Set(kMap, k66, {0xc4}, ModRm(kXmm, kGpr, 1));
-  table.Set(kMap, k66, {0xc5}, ModRm(kGpr, kXmm, 1, kRegister));
-  table.Range(kMap, k66, 0xd1, 0xd6, kXmmXmm);
-  table.Set(kMap, k66, {0xd7}, kGprRegister);
-  table.Range(kMap, k66, 0xd8, 0xe6, kXmmXmm);
-  table.Set(kMap, k66, {0xe7}, kXmmMemory);
-  table.Range(kMap, k66, 0xe8, 0xef, kXmmXmm);
-  table.Range(kMap, k66, 0xf1, 0xf6, kXmmXmm);
-  table.Range(kMap, k66, 0xf8, 0xfe, kXmmXmm);
+  add(kOnly66, {{0x60, 0x6d}, 0x6f, {0x74, 0x76}, 0x7f}, kXmmXmm);
+  add(kOnly66, {0x6e, 0x7e}, kXmmGpr);
+  add(kOnly66, {0x70}, kXmmXmmImmediate);
+  add(kOnly66, {0x71, 0x72}, OnlyRegisters(Group(0b01010100, kXmm, 1)));
+  add(kOnly66, {0x73}, OnlyRegisters(Group(0b11001100, kXmm, 1)));
+  add(kOnly66, {0xc4}, ModRm(kXmm, kGpr, 1));
+  add(kOnly66, {0xc5}, OnlyRegisters(ModRm(kGpr, kXmm, 1)));
+  add(kOnly66, {0xd7}, kGprRegister);
+  add(kOnly66, {0xe7}, kXmmMemory);
+  add(kOnly66, {{0xd1, 0xd6}, {0xd8, 0xe6}, {0xe8, 0xef}, {0xf1, 0xf6}, {0xf8, 0xfe}}, kXmmXmm);
 
-  for (Prefix prefix : {kF3, kF2}) {
-    table.Set(kMap, prefix, {0x10, 0x11, 0x51, 0x58, 0x59, 0x5a, 0xe6}, kXmmXmm);
-    table.Range(kMap, prefix, 0x5c, 0x5f, kXmmXmm);
-    table.Set(kMap, prefix, {0x2a}, kXmmGpr);
-    table.Set(kMap, prefix, {0x2c, 0x2d}, kGprXmm);
-    table.Set(kMap, prefix, {0x70, 0xc2}, kXmmXmmImmediate);
-  }
-  table.Set(kMap, kF3, {0x5b, 0x6f, 0x7e, 0x7f}, kXmmXmm);
+  add(kScalar, {0x10, 0x11, 0x51, 0x58, 0x59, 0x5a, {0x5c, 0x5f}, 0xe6}, kXmmXmm);
+  add(kScalar, {0x2a}, kXmmGpr);
+  add(kScalar, {0x2c, 0x2d}, kGprXmm);
+  add(kScalar, {0x70, 0xc2}, kXmmXmmImmediate);
+  add(kOnlyF3, {0x5b, 0x6f, 0x7e, 0x7f}, kXmmXmm);
 }
 
 constexpr Table kTable = [] {
@@ -259,172 +273,180 @@ constexpr struct {
 // ------------------------------------------------------------------------------------------------
 // One instruction.
 
-// Bit n: register n may be named. Never RSP, R12, R13, R14; with REX encodings 4 to 7 of bytes are
-// SPL to DIL, none of which a guest has.
-constexpr uint16_t kGprs = 0x8fef, kBytes = 0x00ff, kRexBytes = 0x8f0f, kXmms = 0x00ff;
+// The rules, in the order in which a refusal names them.
+enum Rule : uint8_t {
+  kRulePrefix,
+  kRuleOpcodePrefix,
+  kRuleOpcode,
+  kRuleEmptyRex,
+  kRuleRexW,
+  kRuleTwoPrefixes,
+  kRuleString,
+  kRuleNo67,
+  kRuleNeedless67,
+  kRule65,
+  kRuleNo65,
+  kRuleNeedless65,
+  kRuleModRm,
+  kRuleRip,
+  kRuleBase,
+  kRuleIndex,
+  kRuleGpr,
+  kRuleByte,
+  kRuleXmm,
+  kRuleRexBit,
+  kRuleNop,
+};
+constexpr const char* kRules[] = {
+    "prefix not admitted, repeated or out of order",
+    "opcode not admitted with this prefix",
+    "opcode not admitted",
+    "REX without bits",
+    "REX.W outside of a sequence",
+    "prefix 66 besides F2 or F3",
+    "string instruction in the shared placement",
+    "memory operand without prefix 67",
+    "prefix 67 without use",
+    "prefix 65 in the exclusive placement",
+    "memory operand without prefix 65",
+    "prefix 65 without use",
+    "opcode not admitted with this ModRM",
+    "RIP-relative operand",
+    "base that is RSP, R12, R13 or R14",
+    "index that is R12, R13 or R14",
+    "operand that is RSP, R12, R13 or R14",
+    "operand that is SPL, BPL, SIL, DIL, R12B, R13B or R14B",
+    "operand that is XMM8-15",
+    "REX bit without use",
+    "NOP not admitted",
+};
 
-// No instruction is longer: the prefixes may not repeat, so that no admitted one exceeds 14 bytes,
-// and nothing past the 15th is looked at before it is refused.
+// By Operand: bit n of `admitted` says whether register n may be named, without REX and with it.
+// Behind REX, bytes 4 to 7 are SPL to DIL, none of which a guest has, instead of AH to BH.
+constexpr uint16_t kGprs = 0x8fef;
+constexpr struct {
+  uint16_t admitted[2];
+  Rule rule;
+} kOperands[] = {
+    {{0x00ff, 0x00ff}, kRuleRexBit},
+    {{kGprs, kGprs}, kRuleGpr},
+    {{0x00ff, 0x8f0f}, kRuleByte},
+    {{0x00ff, 0x00ff}, kRuleXmm},
+};
+constexpr uint16_t kIndexes = kGprs | 1 << 4;  // 4: none
+
+// What the rules admit has at most 14 bytes (65 67 REX 81 ModRM SIB, displacement and immediate of
+// four bytes each), since no prefix repeats; so it is nothing that is too long for a CPU, and
+// nothing is looked at that is farther from the start.
 constexpr size_t kMaxLength = 15;
 
 struct Instruction {
-  const char* refusal = nullptr;  // the rule, or nullptr if it is admitted
-  uint8_t length = 0;             // of a refused one: as far as it was read
-  uint8_t immediate = 0;          // bytes at its end; of branches, the relative target
+  uint32_t broken = 0;    // a set of 1 << Rule
+  uint8_t length = 0;     // as far as it was understood
+  uint8_t immediate = 0;  // bytes at its end; of branches, the relative target
   Flow flow = kNext;
-  bool writes_r8d = false;  // a MOV to R8D, which may begin an indirect jump or call
+  // MOVs that may begin a sequence: to R8D, and of ECX to R10D.
+  bool to_r8d = false;
+  bool saves_ecx = false;
 };
 
-constexpr bool Has(uint32_t mask, unsigned n) { return (mask >> n & 1) != 0; }
+constexpr bool Has(uint64_t set, unsigned n) { return (set >> n & 1) != 0; }
 
-// The rule that forbids register `n` as an operand, or nullptr.
-inline const char* CheckRegister(Operand operand, unsigned n, bool has_rex) {
-  switch (operand) {
-    case kNothing:
-      return n < 8 ? nullptr : "REX bit without use";
-    case kGpr:
-      return Has(kGprs, n) ? nullptr : "register that may not be named";
-    case kByte:
-      return Has(has_rex ? kRexBytes : kBytes, n) ? nullptr : "register that may not be named";
-    case kXmm:
-      return Has(kXmms, n) ? nullptr : "XMM8-15";
-  }
-  return "register";
+// The rule that is broken where there is no row.
+Rule WhyNoRow(Map map, Prefix prefix, uint8_t opcode) {
+  constexpr uint8_t kPrefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                   0x66, 0x67, 0xf0, 0xf2, 0xf3};
+  const bool is_prefix = std::binary_search(std::begin(kPrefixes), std::end(kPrefixes), opcode);
+  if (map == kOneByte && (is_prefix || (opcode & 0xf0) == 0x40)) return kRulePrefix;
+  const Row& row = kTable.rows[map][kNoPrefix][opcode];
+  return prefix != kNoPrefix && (row.memory | row.registers) != 0 ? kRuleOpcodePrefix : kRuleOpcode;
 }
 
-// Decodes what begins at `code`, of which kMaxLength bytes can be read. Its layout first, so that
-// refusals can show all of it, then the rules.
-Instruction Decode(const uint8_t* code, CodePlacement placement) {
-  const uint8_t* p = code;
-  Instruction result;
-  auto refuse = [&](const char* rule) {
-    result.refusal = rule;
-    result.length = static_cast<uint8_t>(p - code);
-    return result;
-  };
+bool IsNop(const uint8_t* code, size_t length) {
+  return std::any_of(std::begin(kNops), std::end(kNops), [&](const auto& nop) {
+    return nop.length == length && memcmp(nop.bytes, code, length) == 0;
+  });
+}
 
+// Decodes what begins at `code`, of which kMaxLength bytes can be read. Almost without branches,
+// since the CPU could not predict them: all rules are looked at, whatever the instruction is.
+inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
+  const uint8_t* p = code;
   const bool has_65 = *p == 0x65;
   p += has_65;
   const bool has_67 = *p == 0x67;
   p += has_67;
   const bool has_66 = *p == 0x66;
   p += has_66;
-  const Prefix repeat = *p == 0xf3 ? kF3 : *p == 0xf2 ? kF2 : kNoPrefix;
-  p += repeat != kNoPrefix;
-  const uint8_t rex = (*p & 0xf0) == 0x40 ? *p : 0;
-  p += rex != 0;
+  const bool has_repeat = (*p & 0xfe) == 0xf2;
+  const Prefix prefix = static_cast<Prefix>(has_repeat ? kF2 - (*p & 1) : has_66 ? k66 : kNoPrefix);
+  p += has_repeat;
+  const bool has_rex = (*p & 0xf0) == 0x40;
+  const unsigned rex = has_rex ? *p : 0;
+  p += has_rex;
   const unsigned rex_r = rex << 1 & 8, rex_x = rex << 2 & 8, rex_b = rex << 3 & 8;
-  const Map map = *p == 0x0f ? kTwoByte : kOneByte;
-  p += map == kTwoByte;
-  const uint8_t opcode = *p++;
-
-  const Prefix prefix = repeat != kNoPrefix ? repeat : has_66 ? k66 : kNoPrefix;
+  const Map map = static_cast<Map>(*p == 0x0f);
+  p += map;
+  const unsigned opcode = *p++;
   const Row& row = kTable.rows[map][prefix][opcode];
-  if ((row.flags & kAdmitted) == 0) {
-    constexpr uint8_t kPrefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-                                     0x66, 0x67, 0xf0, 0xf2, 0xf3};
-    if (map == kOneByte &&
-        ((opcode & 0xf0) == 0x40 ||
-         std::find(std::begin(kPrefixes), std::end(kPrefixes), opcode) != std::end(kPrefixes))) {
-      return refuse("prefix not admitted, repeated or out of order");
-    }
-    if (prefix != kNoPrefix && (kTable.rows[map][kNoPrefix][opcode].flags & kAdmitted) != 0) {
-      return refuse("opcode not admitted with this prefix");
-    }
-    return refuse("opcode not admitted");
-  }
+  const auto flag = [&](Flags flag) { return (row.flags & flag) != 0; };
 
-  // Layout.
-  const bool has_modrm = (row.flags & kEither) != 0;
-  const uint8_t modrm = has_modrm ? *p++ : 0;
-  const unsigned mod = modrm >> 6, digit = modrm >> 3 & 7;
-  const bool has_memory = has_modrm && mod != 3;
-  const bool has_sib = has_memory && (modrm & 7) == 4;
-  const uint8_t sib = has_sib ? *p++ : 0;
-  const unsigned low_base = has_sib ? sib & 7 : modrm & 7;
-  const bool has_base = has_memory && !(mod == 0 && low_base == 5);
-  if (has_memory) p += mod == 1 ? 1 : mod == 2 || !has_base ? 4 : 0;
-  if ((row.flags & kOnlyDigit0) == 0 || digit == 0) p += row.immediate;
+  const bool has_modrm = flag(kHasModRm);
+  const unsigned modrm = has_modrm ? *p : 0xc0 | (flag(kOpcodeRm) ? opcode & 7 : 0);
+  p += has_modrm;
+  const unsigned mod = modrm >> 6, reg = modrm >> 3 & 7, rm = modrm & 7;
+  const bool has_memory = mod != 3;
+  const bool has_sib = has_memory & (rm == 4);
+  const unsigned sib = *p;
+  p += has_sib;
+  const unsigned base = has_sib ? sib & 7 : rm, index = sib >> 3 & 7;
+  const bool has_base = has_memory & ((mod != 0) | (base != 5));
+  const bool has_disp32 = (mod == 2) | (has_memory & !has_base);
+  p += (mod == 1) + 4 * has_disp32;
+  p += flag(kTest) & (reg != 0) ? 0 : row.immediate;
 
-  // Prefixes.
-  if (rex == 0x40) return refuse("REX without bits");
-  if ((rex & 8) != 0) return refuse("REX.W outside of a sequence");
-  if (has_66 && repeat != kNoPrefix &&
-      ((row.flags & kString) == 0 || (kTable.rows[map][k66][opcode].flags & kAdmitted) == 0)) {
-    return refuse("prefix 66 besides F2 or F3");
-  }
-  const bool accesses = (has_memory && (row.flags & kNoAccess) == 0);
-  if (has_67 != (accesses || (row.flags & kNeeds67) != 0)) {
-    return refuse(has_67 ? "prefix 67 without use" : "memory operand without prefix 67");
-  }
-  if (placement == CodePlacement::kShared) {
-    // Segment overrides do not reach the destination of MOVS and STOS.
-    if ((row.flags & kString) != 0) return refuse("string instruction in the shared placement");
-    if (has_65 != accesses) {
-      return refuse(has_65 ? "prefix 65 without use" : "memory operand without prefix 65");
-    }
-  } else if (has_65) {
-    return refuse("prefix 65 in the exclusive placement");
-  }
+  const bool accesses = has_memory & !flag(kNoAccess);
+  const bool needs_67 = accesses | flag(kNeeds67);
+  const bool is_shared = placement == CodePlacement::kShared;
+  const bool needs_65 = accesses & is_shared;
+  uint32_t broken = 0;
+  const auto check = [&](Rule rule, bool is_broken) { broken |= uint32_t{is_broken} << rule; };
+  check(kRuleEmptyRex, rex == 0x40);
+  check(kRuleRexW, (rex & 8) != 0);
+  // Behind F2 and F3, 66 counts for string instructions alone.
+  check(kRuleTwoPrefixes,
+        has_66 & has_repeat & (!flag(kString) | (kTable.rows[map][k66][opcode].registers == 0)));
+  // Overrides of segments don't reach what MOVS, STOS and others do at EDI.
+  check(kRuleString, is_shared & flag(kString));
+  check(kRuleNo67, needs_67 & !has_67);
+  check(kRuleNeedless67, has_67 & !needs_67);
+  check(kRule65, has_65 & !is_shared);
+  check(kRuleNo65, needs_65 & !has_65);
+  check(kRuleNeedless65, has_65 & is_shared & !needs_65);
+  check(kRuleModRm, !Has(has_memory ? row.memory : row.registers, reg) |
+                        (!has_memory & !Has(kRegisterForms[row.forms], modrm & 0x3f)));
+  // Whether there is a base, REX.B does not count.
+  check(kRuleRip, has_memory & !has_base & !has_sib);
+  check(kRuleBase, has_base & !Has(kGprs, base | rex_b));
+  check(kRuleIndex, has_sib & !Has(kIndexes, index | rex_x));
+  check(kOperands[row.reg].rule, !Has(kOperands[row.reg].admitted[has_rex], reg | rex_r));
+  check(kOperands[row.rm].rule,
+        !has_memory & !Has(kOperands[row.rm].admitted[has_rex], rm | rex_b));
+  check(kRuleRexBit, ((rex_x != 0) & !has_sib) | ((rex_b != 0) & has_memory & !has_base));
 
-  // Operands.
-  if (!has_modrm) {
-    if ((row.flags & kOpcodeRegister) != 0) {
-      if ((rex & 6) != 0) return refuse("REX bit without use");
-      const char* rule = CheckRegister(row.rm, (opcode & 7) | rex_b, rex != 0);
-      if (rule != nullptr) return refuse(rule);
-    } else if (rex != 0) {
-      return refuse("REX bit without use");
-    }
-  } else {
-    if (const char* rule = CheckRegister(row.reg, digit | rex_r, rex != 0)) return refuse(rule);
-    if (has_memory) {
-      if ((row.flags & kMemory) == 0) return refuse("memory form not admitted");
-      if (row.reg == kNothing && !Has(row.digits, digit)) {
-        return refuse("opcode not admitted with this ModRM.reg");
-      }
-      if (has_base) {
-        if (!Has(kGprs, low_base | rex_b)) return refuse("base register that may not be named");
-      } else if (!has_sib) {
-        return refuse("RIP-relative operand");
-      } else if (rex_b != 0) {
-        return refuse("REX bit without use");
-      }
-      if (has_sib) {
-        const unsigned index = (sib >> 3 & 7) | rex_x;
-        if (index != 4 && !Has(kGprs, index)) return refuse("index register that may not be named");
-      } else if (rex_x != 0) {
-        return refuse("REX bit without use");
-      }
-    } else {
-      if ((row.flags & kRegister) == 0) return refuse("register form not admitted");
-      if (rex_x != 0) return refuse("REX bit without use");
-      if (row.forms != 0) {
-        if (!Has(kRegisterForms[row.forms] >> 32 * (modrm >> 5 & 1), modrm & 31)) {
-          return refuse("opcode not admitted with this ModRM");
-        }
-      } else if (row.reg == kNothing && !Has(row.digits, digit)) {
-        return refuse("opcode not admitted with this ModRM.reg");
-      }
-      const char* rule = CheckRegister(row.rm, (modrm & 7) | rex_b, rex != 0);
-      if (rule != nullptr) return refuse(rule);
-    }
+  if ((row.memory | row.registers) == 0) {
+    broken = 1u << WhyNoRow(map, prefix, static_cast<uint8_t>(opcode));
+  } else if (flag(kNop)) {
+    check(kRuleNop, !IsNop(code, p - code));
   }
-
-  result.length = static_cast<uint8_t>(p - code);
-  result.immediate = row.immediate;
-  result.flow = row.flow;
-  if (map == kOneByte && prefix == kNoPrefix) {
-    result.writes_r8d = (opcode == 0x8b && (digit | rex_r) == 8) ||
-                        (opcode == 0x89 && !has_memory && ((modrm & 7) | rex_b) == 8);
-  }
-  if (map == kTwoByte && opcode == 0x1f &&
-      std::none_of(std::begin(kNops), std::end(kNops), [&](const auto& nop) {
-        return nop.length == result.length && memcmp(nop.bytes, code, nop.length) == 0;
-      })) {
-    return refuse("NOP not admitted");
-  }
-  return result;
+  const bool is_mov32 = flag(kMov) & (prefix == kNoPrefix);
+  const unsigned mov_to = opcode == 0x8b ? reg | rex_r : has_memory ? 0 : rm | rex_b;
+  return {.broken = broken,
+          .length = static_cast<uint8_t>(p - code),
+          .immediate = row.immediate,
+          .flow = row.flow,
+          .to_r8d = is_mov32 & (mov_to == 8),
+          .saves_ecx = is_mov32 & (rex == 0x41) & (modrm == 0xca)};
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -497,8 +519,8 @@ class Verifier {
   struct Branch {
     size_t begin;  // of the instruction, and what is behind it, counted from the region's start
     size_t end;
-    int64_t target;     // counted from the start of the code
-    Flow flow;          // kBranch, kJump or kCall
+    int64_t target;  // counted from the start of the code
+    bool is_call;
     bool stays_inside;  // whether it must
   };
 
@@ -509,71 +531,60 @@ class Verifier {
       return Refuse(0, 0, "region beyond 4 GiB of code");
     }
     is_boundary_.resize(code_.size());
-    bool falls = false;
-    size_t at = 0, last = 0;
-    while (at < code_.size()) {
+    size_t last = 0;
+    bool falls = false;  // whether the last instruction may go on to what is behind it
+    for (size_t at = 0, end; at < code_.size(); at = end) {
       if (code_[at] == kInt3) {
         if (falls) return Refuse(last, at - last, "falls through to filling");
-        ++at;
+        end = at + 1;
         continue;
       }
       last = at;
       AddBoundary(at);
       falls = true;
-      if (Metering(&at)) continue;
 
-      uint8_t padded[kMaxLength] = {};
       const uint8_t* bytes = &code_[at];
+      uint8_t padded[kMaxLength];
       const size_t left = code_.size() - at;
       if (left < kMaxLength) {
-        memcpy(padded, bytes, left);
-        bytes = padded;
+        memset(padded, 0, kMaxLength);
+        bytes = static_cast<uint8_t*>(memcpy(padded, bytes, left));
       }
       const Instruction instruction = Decode(bytes, rules_.placement);
-      if (instruction.length > left) return Refuse(at, left, "cut off by the region's end");
-      if (instruction.refusal != nullptr) {
-        return Refuse(at, instruction.length, instruction.refusal);
+      end = at + instruction.length;
+      bool is_call = false;
+      if (instruction.broken != 0 || instruction.saves_ecx) {
+        if (Metering(at, &end)) continue;
       }
-      size_t end = at + instruction.length;
-      bool needs_return_site = false;
-      switch (instruction.flow) {
-        case kNext:
-          if (instruction.writes_r8d) {
-            if (Matches(end, kIndirectJump)) {
-              end += std::size(kIndirectJump);
-              falls = false;
-            } else if (Matches(end, kIndirectCall)) {
-              end += std::size(kIndirectCall);
-              needs_return_site = true;
-            }
-          }
-          break;
-        case kReturn:
+      if (instruction.length > left) return Refuse(at, left, "cut off by the region's end");
+      if (instruction.broken != 0) {
+        return Refuse(at, instruction.length, kRules[std::countr_zero(instruction.broken)]);
+      }
+      if (instruction.to_r8d) {
+        if (Matches(end, kIndirectJump)) {
+          end += std::size(kIndirectJump);
           falls = false;
-          break;
-        case kJump:
-        case kBranch:
-        case kCall: {
+        } else if (Matches(end, kIndirectCall)) {
+          end += std::size(kIndirectCall);
+          is_call = true;
+        }
+      } else if (instruction.flow != kNext) {
+        falls = instruction.flow == kBranch || instruction.flow == kCall;
+        if (instruction.flow != kReturn) {
           const Branch branch = {.begin = at,
                                  .end = end,
                                  .target = Target(end, instruction.immediate),
-                                 .flow = instruction.flow,
+                                 .is_call = instruction.flow == kCall,
                                  .stays_inside = instruction.immediate == 1};
-          falls = instruction.flow != kJump;
-          if (instruction.flow == kCall) {
-            if (IsHelper(branch.target)) break;
-            needs_return_site = true;
-          }
-          branches_.push_back(branch);
-          break;
+          is_call = branch.is_call && !IsHelper(branch.target);
+          if (is_call || !branch.is_call) branches_.push_back(branch);
         }
       }
-      if (needs_return_site && !ReturnSite(&end)) {
+      if (is_call && !ReturnSite(&end)) {
         return Refuse(at, end - at, "call without a return site that leads to return_miss");
       }
-      at = end;
     }
-    if (falls) return Refuse(last, at - last, "falls through to the region's end");
+    if (falls) return Refuse(last, code_.size() - last, "falls through to the region's end");
     return true;
   }
 
@@ -596,28 +607,27 @@ class Verifier {
       }
       region_->branches.push_back({.rel32 = static_cast<uint32_t>(offset_ + branch.end - 4),
                                    .target = target,
-                                   .is_call = branch.flow == kCall});
+                                   .is_call = branch.is_call});
     }
     return true;
   }
 
-  // If a metering sequence begins at `*at`, goes behind it.
-  bool Metering(size_t* at) {
-    size_t end, branch_end;
-    if (Matches(*at, kMetering)) {
-      end = branch_end = *at + std::size(kMetering);
-    } else if (Matches(*at, kMeteringKeepingFlags)) {
-      end = *at + std::size(kMeteringKeepingFlags);
-      branch_end = end - kBehindJump;
+  // If a metering sequence begins at `at`, sets `*end` to what is behind it.
+  bool Metering(size_t at, size_t* end) {
+    size_t branch_end;
+    if (Matches(at, kMetering)) {
+      *end = branch_end = at + std::size(kMetering);
+    } else if (Matches(at, kMeteringKeepingFlags)) {
+      *end = at + std::size(kMeteringKeepingFlags);
+      branch_end = *end - kBehindJump;
     } else {
       return false;
     }
-    branches_.push_back({.begin = *at,
+    branches_.push_back({.begin = at,
                          .end = branch_end,
                          .target = Target(branch_end, 4),
-                         .flow = kBranch,
+                         .is_call = false,
                          .stays_inside = true});
-    *at = end;
     return true;
   }
 
