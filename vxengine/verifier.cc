@@ -371,28 +371,31 @@ bool IsNop(const uint8_t* code, size_t length) {
 // Decodes what begins at `code`, of which kMaxLength bytes can be read. Almost without branches,
 // since the CPU could not predict them: all rules are looked at, whatever the instruction is.
 inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
-  const uint8_t* p = code;
-  const bool has_65 = *p == 0x65;
-  p += has_65;
-  const bool has_67 = *p == 0x67;
-  p += has_67;
-  const bool has_66 = *p == 0x66;
-  p += has_66;
-  const bool has_repeat = (*p & 0xfe) == 0xf2;
-  const Prefix prefix = static_cast<Prefix>(has_repeat ? kF2 - (*p & 1) : has_66 ? k66 : kNoPrefix);
-  p += has_repeat;
-  const bool has_rex = (*p & 0xf0) == 0x40;
-  const unsigned rex = has_rex ? *p : 0;
-  p += has_rex;
+  // Up to ModRM there are at most eight bytes; `next` has what is left of them. Shifting it is
+  // faster than to read on from where the last prefix ended.
+  uint64_t next;
+  memcpy(&next, code, sizeof(next));
+  const auto consume = [&](bool is_there) {
+    next >>= 8 * is_there;
+    return is_there;
+  };
+  const bool has_65 = consume((next & 0xff) == 0x65);
+  const bool has_67 = consume((next & 0xff) == 0x67);
+  const bool has_66 = consume((next & 0xff) == 0x66);
+  const bool is_f3 = (next & 0xff) == 0xf3;
+  const bool has_repeat = consume((next & 0xfe) == 0xf2);
+  const unsigned rex = (next & 0xf0) == 0x40 ? next & 0xff : 0;
+  const bool has_rex = consume(rex != 0);
+  const Map map = static_cast<Map>(consume((next & 0xff) == 0x0f));
+  const unsigned opcode = next & 0xff;
+  const uint8_t* p = code + has_65 + has_67 + has_66 + has_repeat + has_rex + map + 1;
   const unsigned rex_r = rex << 1 & 8, rex_x = rex << 2 & 8, rex_b = rex << 3 & 8;
-  const Map map = static_cast<Map>(*p == 0x0f);
-  p += map;
-  const unsigned opcode = *p++;
+  const Prefix prefix = static_cast<Prefix>(has_repeat ? kF2 - is_f3 : has_66);
   const Row& row = kTable.rows[map][prefix][opcode];
   const auto flag = [&](Flags flag) { return (row.flags & flag) != 0; };
 
   const bool has_modrm = flag(kHasModRm);
-  const unsigned modrm = has_modrm ? *p : 0xc0 | (flag(kOpcodeRm) ? opcode & 7 : 0);
+  const unsigned modrm = has_modrm ? next >> 8 & 0xff : 0xc0 | (flag(kOpcodeRm) ? opcode & 7 : 0);
   p += has_modrm;
   const unsigned mod = modrm >> 6, reg = modrm >> 3 & 7, rm = modrm & 7;
   const bool has_memory = mod != 3;
@@ -423,7 +426,7 @@ inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
   check(kRule65, has_65 & !is_shared);
   check(kRuleNo65, needs_65 & !has_65);
   check(kRuleNeedless65, has_65 & is_shared & !needs_65);
-  check(kRuleModRm, !Has(has_memory ? row.memory : row.registers, reg) |
+  check(kRuleModRm, (!Has(has_memory ? row.memory : row.registers, reg)) |
                         (!has_memory & !Has(kRegisterForms[row.forms], modrm & 0x3f)));
   // Whether there is a base, REX.B does not count.
   check(kRuleRip, has_memory & !has_base & !has_sib);
@@ -439,14 +442,14 @@ inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
   } else if (flag(kNop)) {
     check(kRuleNop, !IsNop(code, p - code));
   }
-  const bool is_mov32 = flag(kMov) & (prefix == kNoPrefix);
+  const bool is_mov32 = flag(kMov) && prefix == kNoPrefix;
   const unsigned mov_to = opcode == 0x8b ? reg | rex_r : has_memory ? 0 : rm | rex_b;
   return {.broken = broken,
           .length = static_cast<uint8_t>(p - code),
           .immediate = row.immediate,
           .flow = row.flow,
-          .to_r8d = is_mov32 & (mov_to == 8),
-          .saves_ecx = is_mov32 & (rex == 0x41) & (modrm == 0xca)};
+          .to_r8d = is_mov32 && mov_to == 8,
+          .saves_ecx = is_mov32 && rex == 0x41 && modrm == 0xca && opcode == 0x89};
 }
 
 // ------------------------------------------------------------------------------------------------
