@@ -598,6 +598,7 @@ class Verifier {
         if (!is_boundary_[branch.target - offset_]) {
           return Refuse(branch.begin, length, "branch to what is no boundary of the region");
         }
+        if (!branch.stays_inside) AddRel32(branch);
         continue;
       }
       if (branch.stays_inside) return Refuse(branch.begin, length, "branch out of the region");
@@ -608,11 +609,15 @@ class Verifier {
       if (!VerifyTarget(target, rules_)) {
         return Refuse(branch.begin, length, "branch to what is no entry and no stub");
       }
-      region_->branches.push_back({.rel32 = static_cast<uint32_t>(offset_ + branch.end - 4),
-                                   .target = target,
-                                   .is_call = branch.is_call});
+      AddRel32(branch);
     }
     return true;
+  }
+
+  void AddRel32(const Branch& branch) {
+    region_->branches.push_back({.rel32 = static_cast<uint32_t>(offset_ + branch.end - 4),
+                                 .target = static_cast<uint32_t>(branch.target),
+                                 .is_call = branch.is_call});
   }
 
   // If a metering sequence begins at `at`, sets `*end` to what is behind it.
