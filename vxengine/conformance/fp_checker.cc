@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "vxengine/conformance/checker.h"
 #include "vxengine/conformance/fp_guest.h"
 #include "vxengine/conformance/fp_native.h"
@@ -28,6 +29,16 @@ void ExpectFpAgreement(Engine engine, const FpForm& form, uint32_t count) {
     }
   }
   EXPECT_EQ(bad, 0) << "of " << each * form.encodings.size() << " cases";
+}
+
+void ExpectFpSequencesAgree(Engine engine, std::span<const FpForm> forms, uint32_t count,
+                            int block) {
+  constexpr uint32_t kCasesEach = 10;
+  Random random(TheSettings().seed * 1000 + block);
+  for (uint32_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    const std::string name = absl::StrCat("sequence_", block, "_", i);
+    ExpectFpAgreement(engine, MakeSequence(forms, name, random), kCasesEach);
+  }
 }
 
 }  // namespace vx::conformance

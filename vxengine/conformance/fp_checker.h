@@ -13,6 +13,10 @@ namespace vx::conformance {
 // spread over its encodings; describes the first few.
 void ExpectFpAgreement(Engine engine, const FpForm& form, uint32_t count);
 
+// The same for `count` sequences of the forms, a few cases each; `block` is part of the seed.
+void ExpectFpSequencesAgree(Engine engine, std::span<const FpForm> forms, uint32_t count,
+                            int block);
+
 }  // namespace vx::conformance
 
 #endif  // VXENGINE_CONFORMANCE_FP_CHECKER_H_

@@ -647,6 +647,28 @@ std::vector<FpForm> FpStateForms() {
   return forms;
 }
 
+FpForm MakeSequence(std::span<const FpForm> forms, std::string name, Random& random) {
+  FpForm sequence{.name = std::move(name), .rm = kNone, .reg = kNone, .encodings = {{}}};
+  std::vector<uint8_t>& code = sequence.encodings[0].code;
+  for (uint32_t left = 2 + Below(random, 7); left > 0; --left) {
+    const FpForm& form = forms[Below(random, forms.size())];
+    // Those whose results depend on more than the state and the first bytes of memory, or on what
+    // only some CPUs have.
+    const bool left_out = form.rm == kStoredEnvironment || form.rm == kStoredX87Image ||
+                          form.rm == kStoredFxImage || form.rm == kFxImage || form.rm == kMxcsr ||
+                          form.name == "fnstsw_ax";
+    if (left_out) continue;
+    const FpEncoding& encoding = form.encodings[Below(random, form.encodings.size())];
+    code.insert(code.end(), encoding.code.begin(), encoding.code.end());
+    if (!encoding.memory) continue;
+    sequence.encodings[0].memory = true;
+    // EAX is aligned if any of the operands has to be.
+    if (!Info(sequence.rm).aligned) sequence.rm = form.rm;
+  }
+  if (code.empty()) code = {0x9b};
+  return sequence;
+}
+
 FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random) {
   FpCase test;
   test.name = form.name;
@@ -674,9 +696,9 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
 }
 
 void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result) {
-  if (result->trap && result->trap->cause == TrapCause::kPageFault &&
-      Info(form.rm).size >= kEnvironmentSize) {
-    // Where an image faults is the microcode's business; guests see its first inaccessible byte.
+  if (result->trap && result->trap->cause == TrapCause::kPageFault) {
+    // Where a large operand faults is the microcode's business; guests see its first inaccessible
+    // byte.
     const bool starts_mapped = test.state.eax - kFpPage < kFpPageSize;
     result->trap->address = starts_mapped ? kFpAreaEnd : test.state.eax;
   }

@@ -71,13 +71,16 @@ std::vector<FpForm> X87ArithmeticForms();
 // x87's and MXCSR's control and state.
 std::vector<FpForm> FpStateForms();
 
+// A form whose one encoding is a few instructions of `forms`, with the same memory operand.
+FpForm MakeSequence(std::span<const FpForm> forms, std::string name, Random& random);
+
 // One case of the form: values with many edges, related to each other; all rounding modes and
 // precisions; flags and masks at random, mostly masked; full and empty stacks; now and then a
 // misaligned or inaccessible memory operand.
 FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random);
 
 // Makes of what the CPU did what the ABI says: fields of stored images that guests see as 0,
-// XMM8-15 of 64-bit mode, and the address of an image's page fault.
+// XMM8-15 of 64-bit mode, and the address of a page fault.
 void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result);
 
 }  // namespace vx::conformance

@@ -18,5 +18,9 @@ TEST_P(StateFormTest, AgreesWithTheCpu) {
 INSTANTIATE_TEST_SUITE_P(All, StateFormTest, testing::ValuesIn(FpStateForms()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(StateSequenceTest, AgreesWithTheCpu) {
+  ExpectFpSequencesAgree(TheSettings().engine, FpStateForms(), 4 * TheSettings().cases, 0);
+}
+
 }  // namespace
 }  // namespace vx::conformance
