@@ -690,7 +690,7 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
   const std::vector<uint8_t> bytes = MakeMemory(random, form.rm, state.xmm[5]);
   if (state.eax >= kFpArea && state.eax < kFpAreaEnd) {
     const size_t size = std::min<size_t>(bytes.size(), kFpAreaEnd - state.eax);
-    std::memcpy(&test.area[state.eax - kFpArea], bytes.data(), size);
+    std::copy_n(bytes.begin(), size, test.area.begin() + (state.eax - kFpArea));
   }
   return test;
 }
@@ -703,18 +703,17 @@ void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result) {
     result->trap->address = starts_mapped ? kFpAreaEnd : test.state.eax;
   }
   if (result->area.empty()) return;
-  uint8_t* const image = result->area.data() + (test.state.eax - kFpArea);
-  const uint8_t* const before = test.area.data() + (test.state.eax - kFpArea);
+  const uint32_t at = test.state.eax - kFpArea;  // within the area for those that store there
   switch (form.rm) {
     case kStoredEnvironment:
     case kStoredX87Image:
-      std::memset(image + 12, 0, 14);  // FIP, FCS, FOP, FDP, FDS
+      std::memset(&result->area[at + 12], 0, 14);  // FIP, FCS, FOP, FDP, FDS
       break;
     case kStoredFxImage: {
-      std::memset(image + 6, 0, 18);  // FOP, FIP, FCS, FDP, FDS
+      std::memset(&result->area[at + 6], 0, 18);  // FOP, FIP, FCS, FDP, FDS
       constexpr uint32_t kMxcsrMask = 0xffff;
-      std::memcpy(image + 28, &kMxcsrMask, 4);
-      std::memcpy(image + 288, before + 288, kFxImageSize - 288);
+      std::memcpy(&result->area[at + 28], &kMxcsrMask, 4);
+      std::memcpy(&result->area[at + 288], &test.area[at + 288], kFxImageSize - 288);
       break;
     }
     default:
