@@ -181,6 +181,10 @@ const Outside kPrefixes[] = {
     {"address_size_movsb", {0x67, 0xa4}},
     {"address_size_loop", {0x67, 0xe2, 0x00}},
     {"address_size_jecxz", {0x67, 0xe3, 0x00}},
+    {"operand_size_fldenv", {0x66, 0xd9, 0x20}},
+    {"operand_size_fnstenv", {0x66, 0xd9, 0x30}},
+    {"operand_size_frstor", {0x66, 0xdd, 0x20}},
+    {"operand_size_fnsave", {0x66, 0xdd, 0x30}},
     {"operand_size_jmp_near", {0x66, 0xe9, 0, 0, 0, 0}},
     {"operand_size_jmp_short", {0x66, 0xeb, 0}},
     {"operand_size_jcc_short", {0x66, 0x74, 0}},
@@ -259,11 +263,13 @@ INSTANTIATE_TEST_SUITE_P(LaterExtensions, OutsideProfileTest, testing::ValuesIn(
                          NameOf);
 
 // The integer-only profile has no XMM registers.
-TEST(IntegerProfileTest, RefusesSse) {
+TEST(IntegerProfileTest, RefusesSseAndX87) {
   for (const Outside& instruction :
        {Outside{"movaps", {0x0f, 0x28, 0xc1}}, Outside{"pxor", {0x66, 0x0f, 0xef, 0xc0}},
         Outside{"movdqu", {0xf3, 0x0f, 0x6f, 0x00}}, Outside{"movd", {0x66, 0x0f, 0x6e, 0xc0}},
-        Outside{"fld1", {0xd9, 0xe8}}, Outside{"ldmxcsr", {0x0f, 0xae, 0x10}}}) {
+        Outside{"fld1", {0xd9, 0xe8}}, Outside{"ldmxcsr", {0x0f, 0xae, 0x10}},
+        Outside{"fwait", {0x9b}}, Outside{"fninit", {0xdb, 0xe3}}, Outside{"fnstcw", {0xd9, 0x38}},
+        Outside{"fxsave", {0x0f, 0xae, 0x00}}}) {
     ExpectInvalidOpcode(instruction, Profile::kVx2026Int);
   }
 }

@@ -52,6 +52,7 @@ class Cpu {
   Profile profile() const { return profile_; }
   std::array<Xmm, 8>& xmm() { return registers_->xmm; }
   uint32_t& mxcsr() { return registers_->mxcsr; }
+  X87State& x87() { return registers_->x87; }
 
   // EFLAGS as PUSHF shows it, and as POPF takes it.
   uint32_t eflags() const { return VX_INITIAL_EFLAGS | flags.Get() | system_flags_; }

@@ -115,6 +115,7 @@ class Decoder {
   bool ChooseHandler() {
     if (opcode_.family == nullptr) return Trap(kInvalidOpcode);
     if (opcode_.format & kString) opcode_.family += RepeatIndex();
+    if (opcode_.format & kByRm && !memory_) opcode_.family += i_->rm;
     if (opcode_.format & kBranch && operand_size_) return Trap(kInvalidOpcode);
     if (opcode_.format & kFloatingState && profile_ == Profile::kVx2026Int) {
       return Trap(kInvalidOpcode);

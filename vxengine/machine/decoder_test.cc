@@ -191,7 +191,6 @@ TEST(DecoderTest, WhatIsNotInTheProfileTraps) {
       {0x8e, 0xc0},              // MOV to a segment
       {0x8f, 0xc8},              // 8F /1
       {0x9a},                    // far call
-      {0x9b},                    // WAIT
       {0xc4, 0xc0},              // VEX
       {0xc4, 0x00},              // LES
       {0xc5, 0xf8},              // VEX
@@ -200,7 +199,8 @@ TEST(DecoderTest, WhatIsNotInTheProfileTraps) {
       {0xcd, 0x80},              // INT
       {0xcf},                    // IRET
       {0xd6},                    // SALC
-      {0xd8, 0xc0},              // x87
+      {0xd8, 0xc0},              // x87 arithmetic
+      {0xd9, 0xd1},              // beside FNOP
       {0xe4, 0x00},              // IN
       {0xea},                    // far jump
       {0xf1},                    // INT1

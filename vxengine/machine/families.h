@@ -130,6 +130,23 @@ extern const Family kCpuidInstruction;
 extern const Family kLdmxcsr;
 extern const Family kStmxcsr;
 
+// x87_state.cc
+extern const Family kFwait;
+extern const Family kFldenv;
+extern const Family kFldcw;
+extern const Family kFnstcw;
+extern const Family kFfree;
+extern const Family kFrstor;
+extern const Family kFnsave;
+extern const Family kFnstsw;
+extern const Family kFxsave;
+extern const Family kFxrstor;
+// by ModRM.rm: FNOP; FDECSTP and FINCSTP (memory: FNSTENV); FNCLEX and FNINIT; FNSTSW AX:
+extern const std::array<Family, 8> kX87D9Digit2;
+extern const std::array<Family, 8> kX87D9Digit6;
+extern const std::array<Family, 8> kX87DbDigit4;
+extern const std::array<Family, 8> kX87DfDigit4;
+
 // sse_move.cc
 extern const Family kMovAlignedLoad;
 extern const Family kMovAlignedStore;

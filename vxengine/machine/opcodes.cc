@@ -72,6 +72,7 @@ constexpr Row kOneByteRows[] = {
     {0x90, 8, 1, kAny, kAll, kOpcodeRegister, &kXchgAccumulator},  // 90: NOP and, with F3, PAUSE
     {0x98, 1, 1, kAny, kAll, 0, &kExtendAccumulator},
     {0x99, 1, 1, kAny, kAll, 0, &kExtendIntoD},
+    {0x9b, 1, 1, kAny, kAll, kFloatingState, &kFwait},
     {0x9c, 1, 1, kAny, kAll, 0, &kPushf},
     {0x9d, 1, 1, kAny, kAll, 0, &kPopf},
     {0x9e, 1, 1, kAny, kAll, 0, &kSahf},
@@ -111,6 +112,17 @@ constexpr Row kOneByteRows[] = {
     {0xd4, 1, 1, kAny, kAll, kImm8, &kAam},
     {0xd5, 1, 1, kAny, kAll, kImm8, &kAad},
     {0xd7, 1, 1, kAny, kAll, 0, &kXlat},
+    {0xd9, 1, 1, kAny, k2, kX | kByRm, kX87D9Digit2.data()},  // FNOP
+    {0xd9, 1, 1, kAny, k4, kX, &kFldenv},
+    {0xd9, 1, 1, kAny, k5, kX, &kFldcw},
+    {0xd9, 1, 1, kAny, k6, kX | kByRm, kX87D9Digit6.data()},  // FNSTENV FDECSTP FINCSTP
+    {0xd9, 1, 1, kAny, k7, kX, &kFnstcw},
+    {0xdb, 1, 1, kAny, k4, kX | kByRm, kX87DbDigit4.data()},  // FNCLEX FNINIT
+    {0xdd, 1, 1, kAny, k0, kX, &kFfree},
+    {0xdd, 1, 1, kAny, k4, kX, &kFrstor},
+    {0xdd, 1, 1, kAny, k6, kX, &kFnsave},
+    {0xdd, 1, 1, kAny, k7, kX, &kFnstsw},
+    {0xdf, 1, 1, kAny, k4, kX | kByRm, kX87DfDigit4.data()},  // FNSTSW AX
     {0xe0, 4, 1, kAny, kAll, kRel8, kLoop.data()},
     {0xe8, 1, 1, kAny, kAll, kRelZ, &kCall},
     {0xe9, 1, 1, kAny, kAll, kRelZ, &kJump},
@@ -165,6 +177,8 @@ constexpr Row kTwoByteRows[] = {
     {k0f + 0xa5, 1, 1, kAny, kAll, kModRm, &kShldCl},
     {k0f + 0xac, 1, 1, kAny, kAll, kModRm | kImm8, &kShrdImmediate},
     {k0f + 0xad, 1, 1, kAny, kAll, kModRm, &kShrdCl},
+    {k0f + 0xae, 1, 1, kNp, k0, kX, &kFxsave},
+    {k0f + 0xae, 1, 1, kNp, k1, kX, &kFxrstor},
     {k0f + 0xae, 1, 1, kNp, k2, kX, &kLdmxcsr},
     {k0f + 0xae, 1, 1, kNp, k3, kX, &kStmxcsr},
     {k0f + 0xae, 1, 1, kNp, k5, kModRm, &kFence},

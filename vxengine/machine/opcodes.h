@@ -22,12 +22,15 @@ enum Format : uint16_t {
   kBranch = 1 << 8,          // prefix 66 is #UD; ends a block
   kEndsBlock = 1 << 9,
   kString = 1 << 10,         // F3 and F2 choose another family, and end a block
-  kFloatingState = 1 << 11,  // uses XMM or MXCSR: not in Profile::kVx2026Int
+  kFloatingState = 1 << 11,  // uses XMM, MXCSR or x87: not in Profile::kVx2026Int
+  kByRm = 1 << 12,           // without a memory operand, ModRM.rm chooses another family
 };
 
 // Without ModRM or kOpcodeRegister, ModRM.reg and rm are 0: the accumulator.
 struct Opcode {
-  const Family* family = nullptr;  // null: #UD; with kString the first of three: none, F3, F2
+  // Null: #UD. With kString the first of three: none, F3, F2. With kByRm the first of eight, whose
+  // memory forms are the instruction's.
+  const Family* family = nullptr;
   uint16_t format = 0;
 };
 
