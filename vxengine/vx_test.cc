@@ -57,6 +57,17 @@ class EndlessIo : public Io {
   absl::Status Write(int, std::span<const uint8_t>) override { return absl::OkStatus(); }
 };
 
+// What the command line asks for: all that is tested here is true of every engine.
+Engine the_engine = kDefaultEngine;
+Placement the_placement = Placement::kShared;
+
+Options OnTheEngine(Options options) {
+  options.engine = the_engine;
+  options.placement = the_placement;
+  options.count_instructions = true;
+  return options;
+}
+
 std::shared_ptr<const Program> Load(const std::string& elf) {
   auto program = Program::Load(elf);
   EXPECT_TRUE(program.ok()) << program.status();
@@ -64,7 +75,7 @@ std::shared_ptr<const Program> Load(const std::string& elf) {
 }
 
 Outcome RunElf(const std::string& elf, Io& io, Options options = {}) {
-  auto sandbox = Sandbox::Create(Load(elf), std::move(options));
+  auto sandbox = Sandbox::Create(Load(elf), OnTheEngine(std::move(options)));
   EXPECT_TRUE(sandbox.ok()) << sandbox.status();
   return (*sandbox)->Run(io);
 }
@@ -110,7 +121,7 @@ TEST(Program, OutlivesTheBytesItWasLoadedFrom) {
   elf.reset();
   StringIo io;
   io.input = "bytes";
-  (*Sandbox::Create(program))->Run(io);
+  (*Sandbox::Create(program, OnTheEngine({})))->Run(io);
   EXPECT_EQ(io.output, "bytes");
 }
 
@@ -144,7 +155,7 @@ TEST(Sandbox, PassesArguments) {
 
 TEST(Sandbox, RefusesArgumentsThatCannotBePassed) {
   const auto refusal = [](std::vector<std::string> arguments) {
-    return Sandbox::Create(Load(CodeElf(Exit(0))), {.arguments = std::move(arguments)}).status();
+    return Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({.arguments = std::move(arguments)})).status();
   };
   EXPECT_EQ(refusal({std::string("a\0", 2)}).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(refusal({std::string(VX_ARGUMENTS_MAX, 'a')}).code(),
@@ -153,7 +164,7 @@ TEST(Sandbox, RefusesArgumentsThatCannotBePassed) {
 
 TEST(Sandbox, RefusesLimitsThatTheImageDoesNotFitInto) {
   const auto refusal = [](Limits limits) {
-    return Sandbox::Create(Load(CodeElf(Exit(0))), {.limits = limits}).status();
+    return Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({.limits = limits})).status();
   };
   EXPECT_EQ(refusal({.memory = VX_STACK_SIZE}).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(refusal({.stack = 0xffff}).code(), absl::StatusCode::kInvalidArgument);
@@ -192,7 +203,7 @@ TEST(Sandbox, OneProgramRunsOnManyThreads) {
     threads.emplace_back([&program, i] {
       StringIo io;
       io.input = std::string(10'000, static_cast<char>('a' + i));
-      (*Sandbox::Create(program))->Run(io);
+      (*Sandbox::Create(program, OnTheEngine({})))->Run(io);
       EXPECT_EQ(io.output, std::string(10'000, static_cast<char>('a' + i)));
     });
   }
@@ -264,7 +275,7 @@ TEST(Interrupt, EndsARunFromAnotherThread) {
                                 Call(VX_CALL_READ, 0, kDataAddress, 1),
                                 Call(VX_CALL_BRK, 0x08200000)};
   for (const std::string& body : bodies) {
-    auto sandbox = Sandbox::Create(Load(CodeElf(Write(1, kDataAddress, 1) + Forever(body))));
+    auto sandbox = Sandbox::Create(Load(CodeElf(Write(1, kDataAddress, 1) + Forever(body))), OnTheEngine({}));
     ASSERT_TRUE(sandbox.ok());
     BegunIo io;
     std::thread interrupter([&] {
@@ -277,7 +288,7 @@ TEST(Interrupt, EndsARunFromAnotherThread) {
 }
 
 TEST(Interrupt, KeepsARunFromStarting) {
-  auto sandbox = Sandbox::Create(Load(CodeElf(Exit(0))));
+  auto sandbox = Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({}));
   (*sandbox)->Interrupt();
   StringIo io;
   const Outcome outcome = (*sandbox)->Run(io);
@@ -294,7 +305,7 @@ TEST(Interrupt, ExplainsAnErrorOfTheIoThatItUnblocked) {
     }
     Sandbox* sandbox;
   };
-  auto sandbox = Sandbox::Create(Load(CodeElf(Copy())));
+  auto sandbox = Sandbox::Create(Load(CodeElf(Copy())), OnTheEngine({}));
   UnblockedIo io;
   io.sandbox = sandbox->get();
   EXPECT_EQ((*sandbox)->Run(io).end, End::kInterrupted);
@@ -472,4 +483,30 @@ TEST(ToJson, TellsWhatEachEndHas) {
 }
 
 }  // namespace
+
+// --engine=NAME and --placement=NAME.
+bool ParseFlag(std::string_view flag) {
+  const size_t equals = flag.find('=');
+  if (equals == std::string_view::npos) return false;
+  const std::string_view name = flag.substr(0, equals), value = flag.substr(equals + 1);
+  if (name == "--engine") {
+    const absl::StatusOr<Engine> engine = ParseEngine(value);
+    if (engine.ok()) the_engine = *engine;
+    return engine.ok();
+  }
+  const absl::StatusOr<Placement> placement = ParsePlacement(value);
+  if (placement.ok()) the_placement = *placement;
+  return name == "--placement" && placement.ok();
+}
+
 }  // namespace vx
+
+int main(int argc, char** argv) {
+  testing::InitGoogleMock(&argc, argv);
+  for (int i = 1; i < argc; ++i) {
+    if (vx::ParseFlag(argv[i])) continue;
+    std::fprintf(stderr, "%s: unknown flag or bad value\n", argv[i]);
+    return 2;
+  }
+  return RUN_ALL_TESTS();
+}

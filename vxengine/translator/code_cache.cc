@@ -140,6 +140,7 @@ absl::Status CodeCache::Install(const Region& region) {
     waiting_[link.target].push_back(start + link.rel32);
   }
   for (const Entry& entry : region.entries) {
+    if (!Covers(entry.eip)) continue;  // code that ran off the end of executable memory: it traps
     uint32_t none = 0;
     Slot(entry.eip).compare_exchange_strong(none, start + entry.offset, std::memory_order_release);
   }
