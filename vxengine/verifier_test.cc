@@ -481,6 +481,11 @@ constexpr Refused kRefused[] = {
     {"44 8b c1 47 8b 0c c6 4f 8d 0c 29 41 ff e1", "memory operand without"},  // [r14+r8*8]
     {"41 b8 00 00 00 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},
     {"45 31 c0 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},
+    {"67 41 89 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},  // mov [r8d], eax
+    {"67 45 89 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},  // mov [r8d], r8d
+    {"67 41 8b 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},  // mov eax, [r8d]
+    {"67 44 88 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},  // mov [eax], r8b
+    {"67 44 8a 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},  // mov r8b, [eax]
     {"44 88 c8 47 8b 0c 86 4f 8d 0c 29 41 ff e1", "memory operand without"},
     {"49 81 6c 24 21 05 00 00 00 0f 88 >1000", "REX.W"},  // not the budget
     {"49 81 6c 24 1f 05 00 00 00 0f 88 >1000", "REX.W"},  //
@@ -608,6 +613,21 @@ TEST(VerifierTest, BudgetMustBeInReachOfDisp8) {
     rules.budget_offset = offset;
     EXPECT_THAT(Refusal(metering(static_cast<uint8_t>(offset)), rules), HasSubstr("REX.W"));
   }
+}
+
+// The lists are about what lies outside of the region.
+TEST(VerifierTest, NoStubOrHelperIsInside) {
+  constexpr uint32_t kInside[] = {0x1001};
+  VerifierRules rules = Rules(kExclusive);
+  rules.helpers = kInside;
+  EXPECT_THAT(Refusal(Assemble("e8 >1001 c3"), rules), HasSubstr("without a return site"));
+  rules = Rules(kExclusive);
+  rules.stubs = kInside;
+  rules.is_entry = [](uint32_t) { return true; };
+  EXPECT_THAT(Refusal(Assemble("e9 >1001"), rules), HasSubstr("no boundary"));
+  rules.return_miss = 0x1012;
+  EXPECT_THAT(Refusal(Assemble("e8 >9000 41 81 f8 00 00 00 00 0f 85 >1012 c3"), rules),
+              HasSubstr("without a return site"));
 }
 
 TEST(VerifierTest, TargetsAreEntriesAndStubs) {
