@@ -368,8 +368,8 @@ bool IsNop(const uint8_t* code, size_t length) {
   });
 }
 
-// Decodes what begins at `code`, of which kMaxLength bytes can be read. Almost without branches,
-// since the CPU could not predict them: all rules are looked at, whatever the instruction is.
+// Decodes what begins at `code`, of which kMaxLength bytes can be read. All rules are looked at,
+// whatever the instruction is: which of them matter is nothing that a CPU predicts.
 inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
   // Up to ModRM there are at most eight bytes; `next` has what is left of them. Shifting it is
   // faster than to read on from where the last prefix ended.
