@@ -675,7 +675,7 @@ std::string SharedFunction() {
          "45 8b c3 47 8b 0c 86 4f 8d 0c 29 41 ff d1 " +  // call
          std::string(kReturnSiteKeepingFlags) +
          "49 81 6c 24 20 03 00 00 00 0f 88 >1000 "
-         "65 67 44 8b 47 04 47 8b 0c 86 4f 8d 0c 29 41 ff d1 " +
+         "65 67 45 8b 40 04 47 8b 0c 86 4f 8d 0c 29 41 ff d1 " +
          kReturnSite + "e8 >200 " + kReturnSite + "c3 cc cc";
 }
 
@@ -1101,7 +1101,8 @@ TEST_P(CorruptionTest, OfSeveralBytes) {
           break;
         }
         case 3:
-          code.insert(code.begin() + at, static_cast<uint8_t>(random()));
+          code.insert(code.begin() + at, below(2) ? "\x65\x66\x67\xf2\xf3\x41\x44\x48"[below(8)]
+                                                  : static_cast<char>(random()));
           break;
       }
       if (code.empty()) code.push_back(0xc3);
