@@ -679,10 +679,17 @@ std::string SharedFunction() {
          kReturnSite + "e8 >200 " + kReturnSite + "c3 cc cc";
 }
 
+// Without relative branches, so that what is inserted or left out spoils none.
+std::string Jumps() {
+  return "89 c8 45 8b c3 47 8b 0c 86 4f 8d 0c 29 41 ff e1 "
+         "45 89 d8 47 8b 0c 86 4f 8d 0c 29 41 ff e1 "
+         "67 45 8b 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1";
+}
+
 const struct {
   std::string code;
   CodePlacement placement;
-} kFunctions[] = {{Function(), kExclusive}, {SharedFunction(), kShared}};
+} kFunctions[] = {{Function(), kExclusive}, {SharedFunction(), kShared}, {Jumps(), kExclusive}};
 
 // ------------------------------------------------------------------------------------------------
 // The oracle: decodes with Zydis and looks at operands, where the verifier looks at encodings.
@@ -1066,7 +1073,7 @@ class CorruptionTest : public ::testing::TestWithParam<int> {
   int tried_ = 0, admitted_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Functions, CorruptionTest, ::testing::Values(0, 1));
+INSTANTIATE_TEST_SUITE_P(Functions, CorruptionTest, ::testing::Values(0, 1, 2));
 
 TEST_P(CorruptionTest, OfOneByte) {
   for (size_t at = 0; at < code_.size(); ++at) {
