@@ -1083,7 +1083,7 @@ TEST_P(CorruptionTest, OfOneByte) {
       ASSERT_NO_FATAL_FAILURE(Try(code));
     }
   }
-  EXPECT_GT(admitted_, tried_ / 20);
+  EXPECT_GT(admitted_, tried_ / 100);
   EXPECT_LT(admitted_, tried_ / 2);
 }
 
