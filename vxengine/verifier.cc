@@ -53,10 +53,10 @@ struct Row {
 
 // Instructions that ModRM encodes as a whole: bit n says whether ModRM may be C0 + n. For the x87
 // those of D8 to DF, but for the transcendental ones and the undocumented; and the fences, 0F AE.
-constexpr uint8_t kAllForms = 0, kX87Forms = 1, kFenceForms = 9;
+constexpr uint8_t kX87Forms = 1, kFenceForms = 9;
 constexpr uint64_t Bits(int first, int last) { return (~0ull >> (63 - (last - first))) << first; }
 constexpr uint64_t kRegisterForms[] = {
-    Bits(0x00, 0x3f),
+    /*others*/ Bits(0x00, 0x3f),
     /*D8*/ Bits(0x00, 0x3f),
     /*D9*/ Bits(0x00, 0x10) | Bits(0x20, 0x21) | Bits(0x24, 0x25) | Bits(0x28, 0x2e) |
         Bits(0x34, 0x38) | Bits(0x3a, 0x3a) | Bits(0x3c, 0x3d),
@@ -368,8 +368,8 @@ bool IsNop(const uint8_t* code, size_t length) {
   });
 }
 
-// Decodes what begins at `code`, of which kMaxLength bytes can be read. Almost without branches,
-// since the CPU could not predict them: all rules are looked at, whatever the instruction is.
+// Decodes what begins at `code`, of which kMaxLength bytes can be read. All rules are looked at,
+// whatever the instruction is: which of them matter is nothing that a CPU predicts.
 inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
   // Up to ModRM there are at most eight bytes; `next` has what is left of them. Shifting it is
   // faster than to read on from where the last prefix ended.

@@ -12,17 +12,24 @@
 //    or to the GS base (shared placement: prefix 65), so that it ends in the guest's reservation or
 //    in the guard behind it. The exceptions are the sequences below;
 //  - nothing changes RSP but host CALL and RET, nothing names R12, R13, R14 or XMM8-15, and no
-//    instruction does what 64-bit operands, segments, system calls or privileges would be needed for;
+//    instruction does what 64-bit operands, segments, system calls or privileges would be needed
+//    for;
 //  - control leaves it to places that are known to be legal only: entries of regions that were
 //    verified before, the runtime's stubs, or, through the table of entries, whatever that holds,
 //    which is none but legal entries.
 //
-// The rule is an explicit list of what is admitted. All else is refused.
+// The rule is an explicit list of what is admitted. All else is refused, such as prefixes that do
+// nothing.
+//
+// What it does not prove, and stubs and helpers must cope with: any values in all registers that
+// code may name, upper halves included (R8 too when return_miss is reached); the direction flag
+// set; x87 exceptions unmasked and pending, and a full x87 stack; RSP close to the end of the host
+// stack; more RETs than CALLs; and code that meters nothing or adds to the budget.
 //
 // Registers, by convention of the translator: RAX-RDI but RSP hold the guest's registers of that
 // name, R15D the guest's ESP; R8-R11 are scratch; R12 points at the run's context, R13 at the start
-// of the code, R14 at the table of entries, indexed by guest address, of 32-bit offsets of code; RSP
-// is the host's own stack of return addresses.
+// of the code, R14 at the table of entries, indexed by guest address, of 32-bit offsets of code;
+// RSP is the host's own stack of return addresses.
 //
 // Sequences: instructions that are safe only as a whole. No entry and no branch target lies inside.
 //
@@ -98,12 +105,14 @@ struct VerifiedRegion {
   std::vector<Branch> branches;  // ascending
 };
 
-// Decides whether `code`, which is to lie at `offset`, is safe to run. On refusal false, and `error`
-// says at which offset, which bytes and which rule: "offset 0x1234: 48 89 18: memory operand
-// without prefix 67". On success `region` tells what was found.
+// Decides whether `code`, which is to lie at `offset`, is safe to run. On refusal false, and
+// `error` says at which offset, which bytes and which rule: "offset 0x1234: 89 18: memory operand
+// without prefix 67". On success `region` tells what was found; on refusal it is left empty.
 //
 // A region is a whole number of instructions up to its end; INT3 may stand between them as filling,
-// and the instruction before filling or the end never falls through.
+// and the instruction before filling or the end never falls through. All of it lies in the first
+// 4 GiB of the code, and `code` must not change before it has run for the last time, but for what
+// VerifyTarget permits.
 bool VerifyRegion(std::span<const uint8_t> code, uint32_t offset, const VerifierRules& rules,
                   VerifiedRegion* region, std::string* error);
 
