@@ -170,7 +170,8 @@ _STYLE = """
 
 def svg(title, charts):
     """Medians as bars, from nothing on, and a line from the least to the most."""
-    left, width, step = 230, 420, 22
+    longest = max((len(bar.name) for chart in charts for bar in chart.bars), default=0)
+    left, width, step = max(230, 16 + 7 * longest), 420, 22
     body, y = [], 24
     body.append(f'<text class="title" x="8" y="{y}">{escape(title)}</text>')
     for chart in charts:
