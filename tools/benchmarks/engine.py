@@ -31,7 +31,8 @@ import report
 
 MIB = 1 << 20
 TRAPPED = 125  # vxrun's exit status where the guest didn't end by itself
-STATISTICS = tuple(["vxrun: translated "] + [f"vxrun: {digit}" for digit in range(10)])  # what lines of --stats begin with
+# What lines of --stats begin with.
+STATISTICS = tuple(["vxrun: translated "] + [f"vxrun: {digit}" for digit in range(10)])
 BASELINES = ["same binary", "native32", "native64"]
 
 
@@ -93,7 +94,7 @@ class Processes:
         try:
             return os.posix_spawn(command[0], command, os.environ, file_actions=actions)
         except OSError as error:
-            raise Failed(f"{command[0]}: {error.strerror}") from error
+            raise Failed(f"{os.path.basename(command[0])}: {error.strerror}") from error
 
     def run(self, command, stdin):
         with open(stdin, "rb") as source, open(self.output, "wb") as output, open(self.errors, "wb") as errors:
@@ -139,7 +140,7 @@ class Work:
 
     def __str__(self):
         size = f"{self.size // MIB} MiB" if self.size >= MIB else f"{self.size // 1024} KiB"
-        parts = [f"{size} of {self.material}" + (f", {self.times} times" if self.times > 1 else "")] * bool(self.size)
+        parts = [f"{size} of {self.material}"] * bool(self.size) + [f"{self.times} times"] * (self.times > 1)
         parts += [self.material] * (not self.size and bool(self.material))
         parts += ["arguments " + " ".join(self.arguments)] * bool(self.arguments)
         return "; ".join(parts) or "nothing"
@@ -169,7 +170,7 @@ LISP_SIZES = {"fib 34, queens 9": (34, 9, 500), "fib 28, queens 8": (28, 8, 200)
 
 
 class Inputs:
-    """Files to read, the same every time on one machine: what it has of text, headers and programs, and a made-up log."""
+    """Files to read, the same every time on one machine: its texts, headers and programs, and a made-up log."""
 
     TREES = {
         "text": ["/usr/share/common-licenses/*", "/usr/share/perl/**/*.pod", "/usr/share/doc/**/*.txt",
@@ -602,8 +603,8 @@ def main():
             "glibc": report.first_line("dpkg-query", "-W", "-f", "${Version}", "libc6-dev"),
             "commit": report.first_line("git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty"),
         },
-        "flags": "vxrun: bazel build --config=opt; native32: gcc -m32 -msse2 -mfpmath=sse -O2 -static; native64: gcc -m64 -O2 "
-                 "-static; guests: decoders/sdk/flags.bzl",
+        "flags": "vxrun: bazel build --config=opt; native32: gcc -m32 -msse2 -mfpmath=sse -O2 -static; "
+                 "native64: gcc -m64 -O2 -static; guests: decoders/sdk/flags.bzl",
         "rounds": rounds,
         "native32": "runs" if native32 else None,
         "absent": bench.absent,

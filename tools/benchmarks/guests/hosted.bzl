@@ -15,8 +15,12 @@ MACHINE_FLAGS = {
 
 _SourcesInfo = provider(
     doc = "The sources behind a vx_library and those that it depends on.",
-    fields = {"libraries": "depset of structs: srcs, private headers, copts, local_defines, own (warnings are our business)",
-              "headers": "depset of files", "includes": "depset of folders", "defines": "depset of strings"},
+    fields = {
+        "libraries": "depset of structs: srcs, headers (private), copts, local_defines, own (its warnings count)",
+        "headers": "depset of files",
+        "includes": "depset of folders",
+        "defines": "depset of strings",
+    },
 )
 
 def _sources_aspect_impl(target, ctx):
