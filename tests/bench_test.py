@@ -12,6 +12,7 @@ import harness
 
 BENCHMARKS = os.path.join(harness.ROOT, "tools", "benchmarks")
 sys.path.insert(0, BENCHMARKS)
+import engine  # noqa: E402
 import report  # noqa: E402
 
 
@@ -72,6 +73,69 @@ class Store(harness.TestCase):
         self.assertEqual(self.left, ["store.json", "store.svg"])
 
 
+class Engine(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, name) for name in ["engine.json", "engine.svg"]]
+            cls.text = subprocess.run(
+                [sys.executable, "-B", os.path.join(BENCHMARKS, "engine.py"), "--quick", f"--dir={folder}",
+                 f"--binaries={harness.ROOT}", f"--json={files[0]}", f"--svg={files[1]}"],
+                stdout=subprocess.PIPE, text=True, check=True).stdout
+            with open(files[0]) as file:
+                cls.json = json.load(file)
+            cls.svg = ElementTree.parse(files[1])
+            cls.left = sorted(os.listdir(folder))
+
+    def rows(self, engine):
+        return [row for row in self.json["cases"] if row["engine"] == engine]
+
+    def test_every_case_ran_natively_and_in_the_interpreter(self):
+        names = {case.name for case in engine.CASES}
+        self.assertEqual({row["name"] for row in self.rows("native")}, names)
+        ran = {row["name"] for row in self.rows("interpreter")}
+        failed = {failure.split(": ")[0] for failure in self.json["failed"] if failure.endswith(": interpreter")}
+        self.assertEqual(ran | failed, names)
+        self.assertFalse(ran & failed)
+        self.assertGreater(min(row["million_instructions_per_second"] for row in self.rows("interpreter")), 0)
+
+    def test_rows_have_their_ratios_or_null(self):
+        native32 = self.json["native32"] is not None
+        for row in self.json["cases"]:
+            with self.subTest(name=row["name"], runner=row["runner"]):
+                self.assertEqual(len(row["seconds"]), self.json["rounds"])
+                self.assertGreater(row["ratio_native64"], 0)
+                for ratio in ["ratio_native32", "ratio_same_binary"]:
+                    self.assertEqual(row[ratio] is not None, native32)
+                if row["baseline"]:
+                    self.assertEqual(row["ratio_" + row["baseline"].replace(" ", "_")], 1)
+
+    def test_what_cannot_run_here_is_told(self):
+        self.assertEqual("DOES NOT RUN 32-BIT" in self.text, self.json["native32"] is None)
+        for runner, why in self.json["absent"].items():
+            self.assertTrue(why)
+            self.assertNotIn(runner, [row["runner"] for row in self.json["cases"]])
+
+    def test_means_are_of_programs_and_loops(self):
+        self.assertEqual(set(self.json["mean"]), {"programs", "micros"})
+        for kind, means in self.json["mean"].items():
+            ratios = [row["ratio_native64"] for row in self.rows("interpreter") if row["kind"] == kind]
+            self.assertAlmostEqual(means["interpreter"]["ratio_native64"], report.geometric_mean(ratios))
+            self.assertEqual(means["interpreter"]["cases"], len(ratios))
+
+    def test_start_up_is_there_for_each_runner(self):
+        self.assertEqual({start["runner"] for start in self.json["start_up"]},
+                         {row["runner"] for row in self.json["cases"]})
+        self.assertGreater(min(start["least"] for start in self.json["start_up"]), 0)
+
+    def test_the_chart_has_a_bar_for_each_row_that_is_no_baseline(self):
+        bars = self.svg.findall(".//{http://www.w3.org/2000/svg}rect")
+        self.assertEqual(len(bars), len([row for row in self.json["cases"] if not row["baseline"]]))
+
+    def test_nothing_is_left_behind(self):
+        self.assertEqual(self.left, ["engine.json", "engine.svg"])
+
+
 class Report(harness.TestCase):
     def test_ratios_are_those_of_a_round(self):
         # A slow round slows both.
@@ -85,6 +149,9 @@ class Report(harness.TestCase):
         self.assertTrue(math.isclose(table.geometric_mean(c), 4))
         self.assertEqual(a.median(), 4)
         self.assertIn("2.00–20.00", table.to_text())
+
+    def test_columns_are_aligned(self):
+        self.assertEqual(report.aligned([["", "x"], ["long", "1.00"]]), "         x\nlong  1.00")
 
     def test_rounds_alternate(self):
         times = iter(range(6))

@@ -1,7 +1,8 @@
 """What all benchmarks share: rounds that alternate, medians and spread, and their tables as text, JSON and SVG.
 
 A benchmark is a list of tables. A table has rows, things that do the same work; some of them are baselines. Ratios
-are those of a round, where all ran one behind the other under the same load; the table has their median.
+are those of a round, where all ran one behind the other under the same load; the table has their median. What is drawn
+are charts, lists of bars: a table has one of seconds, and a benchmark may make others.
 """
 
 import dataclasses
@@ -18,6 +19,34 @@ from xml.sax.saxutils import escape
 def figure(ratio):
     """A ratio to three places or so."""
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}"
+
+
+def geometric_mean(ratios):
+    return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
+
+
+def aligned(lines):
+    """Rows of cells as text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    text = ["  ".join([line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])])
+            for line in lines]
+    return "\n".join(line.rstrip() for line in text)
+
+
+@dataclasses.dataclass
+class Bar:
+    name: str
+    baseline: bool
+    low: float
+    value: float
+    high: float
+    label: str
+
+
+@dataclasses.dataclass
+class Chart:
+    title: str
+    bars: list
 
 
 @dataclasses.dataclass
@@ -43,13 +72,16 @@ class Table:
     def subjects(self):
         return [row for row in self.rows if not row.baseline]
 
+    def ratios(self, row, baseline):
+        """How many times the baseline's time a row takes, in each round."""
+        return [a / b for a, b in zip(row.seconds, baseline.seconds)]
+
     def ratio(self, row, baseline):
-        """How many times the baseline's time a row takes."""
-        return statistics.median(a / b for a, b in zip(row.seconds, baseline.seconds))
+        return statistics.median(self.ratios(row, baseline))
 
     def geometric_mean(self, baseline):
         """Of the ratios of all that is not a baseline."""
-        return math.exp(statistics.fmean(math.log(self.ratio(row, baseline)) for row in self.subjects()))
+        return geometric_mean(self.ratio(row, baseline) for row in self.subjects())
 
     def to_json(self):
         def row_to_json(row):
@@ -83,10 +115,11 @@ class Table:
             lines.append(line + [figure(self.ratio(row, b)) for b in baselines])
         means = [figure(self.geometric_mean(b)) for b in baselines]
         lines.append(["geometric mean"] + [""] * (len(head) - 1 - len(means)) + means)
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        text = ["  ".join([line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])])
-                for line in lines]
-        return "\n".join([self.title] + [line.rstrip() for line in text])
+        return self.title + "\n" + aligned(lines)
+
+    def to_chart(self):
+        return Chart(self.title, [Bar(row.name, bool(row.baseline), min(row.seconds), row.median(), max(row.seconds),
+                                      f"{row.median():.2f} s") for row in self.rows])
 
 
 def alternate(rounds, run_round):
@@ -135,44 +168,58 @@ _STYLE = """
 """
 
 
-def svg(title, tables):
+def svg(title, charts):
     """Medians as bars, from nothing on, and a line from the least to the most."""
-    left, width, step = 230, 420, 22
+    longest = max((len(bar.name) for chart in charts for bar in chart.bars), default=0)
+    left, width, step = max(230, 16 + 7 * longest), 420, 22
     body, y = [], 24
     body.append(f'<text class="title" x="8" y="{y}">{escape(title)}</text>')
-    for table in tables:
+    for chart in charts:
         y += 34
-        body.append(f'<text class="title" x="8" y="{y}">{escape(table.title)}</text>')
-        scale = width / max(max(row.seconds) for row in table.rows)
-        for row in table.rows:
+        body.append(f'<text class="title" x="8" y="{y}">{escape(chart.title)}</text>')
+        scale = width / max(bar.high for bar in chart.bars)
+        for bar in chart.bars:
             y += step
-            kind = "baseline" if row.baseline else "subject"
-            low, median, high = (left + scale * s for s in (min(row.seconds), row.median(), max(row.seconds)))
-            body.append(f'<text x="{left - 8}" y="{y}" text-anchor="end">{escape(row.name)}</text>')
+            kind = "baseline" if bar.baseline else "subject"
+            low, median, high = (left + scale * value for value in (bar.low, bar.value, bar.high))
+            body.append(f'<text x="{left - 8}" y="{y}" text-anchor="end">{escape(bar.name)}</text>')
             body.append(f'<rect class="{kind}" x="{left}" y="{y - 12}" width="{median - left:.1f}" height="15"/>')
             body.append(f'<path class="spread" d="M{low:.1f} {y - 4.5}H{high:.1f}"/>')
-            body.append(f'<text x="{high + 6:.1f}" y="{y}">{row.median():.2f} s</text>')
+            body.append(f'<text x="{high + 6:.1f}" y="{y}">{escape(bar.label)}</text>')
     size = f"{left + width + 80} {y + 20}"
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img">\n'
             f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n" + "\n".join(body) + "\n</svg>\n")
 
 
 def write(arguments, title, tables, facts):
-    """Prints the tables and facts, values or dicts of values, and writes the files that were asked for."""
+    """Prints the tables and facts, and writes the files that were asked for."""
+    print_text(title, [table.to_text() for table in tables],
+               "Ratios: how many times the baseline's time; the median over the rounds. The mean leaves baselines out.",
+               facts)
+    write_files(arguments, title, {**facts, "tables": [table.to_json() for table in tables]},
+                [table.to_chart() for table in tables])
+
+
+def print_text(title, tables, note, facts):
+    """Prints tables (texts), what they mean, and facts, values or dicts of values."""
     print(title)
     for table in tables:
-        print("\n" + table.to_text())
-    print("\nRatios: how many times the baseline's time; the median over the rounds. The mean leaves baselines out.")
+        print("\n" + table)
+    print("\n" + note)
     for group, values in facts.items():
         if isinstance(values, dict):
             values = ", ".join(f"{key} {value}" for key, value in values.items())
         print(f"{group}: {values}")
+
+
+def write_files(arguments, title, members, charts):
+    """The files of --json and --svg, where they are asked for."""
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"benchmark": title, **facts, "tables": [table.to_json() for table in tables]}, file, indent=1)
+            json.dump({"benchmark": title, **members}, file, indent=1)
     if arguments.svg:
         with open(arguments.svg, "w") as file:
-            file.write(svg(title, tables))
+            file.write(svg(title, charts))
 
 
 def positive(text):

@@ -1,0 +1,638 @@
+"""The benchmark `engine`: what running guests in the sandbox costs beside running them natively.
+
+CPU time, of user and system together, of real programs and of loops of one kind of instruction each. All that is
+compared does the same work in the same round, one behind the other, and its output has the same SHA-256. The baselines:
+
+  same binary  NAME.native32: the guest's own objects on Linux's system calls, without a sandbox
+  native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead
+  native64     the same by gcc -m64 -O2
+
+The interpreter, which is slower by a factor, gets an eighth of the work, and baselines of its own for that. Where a
+machine doesn't run 32-bit programs, or vxrun hasn't got an engine, what depends on it is absent, and told.
+"""
+
+import argparse
+import bz2
+import dataclasses
+import glob
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+import zlib
+
+import report
+
+MIB = 1 << 20
+TRAPPED = 125  # vxrun's exit status where the guest didn't end by itself
+# What lines of --stats begin with.
+STATISTICS = tuple(["vxrun: translated "] + [f"vxrun: {digit}" for digit in range(10)])
+BASELINES = ["same binary", "native32", "native64"]
+
+
+# What is run.
+
+
+@dataclasses.dataclass(frozen=True)
+class Runner:
+    name: str
+    form: str               # of the guest: its file's name is the guest's and this
+    command: tuple = ()     # before that file
+    engine: str = "native"
+    placement: str | None = None
+    baseline: str = ""
+    works: tuple = ("full",)
+
+    @property
+    def in_sandbox(self):
+        return self.form == ".vx"
+
+
+def all_runners(vxrun):
+    def sandboxed(name, engine, placement=None, works=("full",)):
+        options = [f"--engine={engine}"] + ([f"--placement={placement}"] if placement else [])
+        return Runner(name, ".vx", (vxrun, *options), engine, placement, works=works)
+
+    both = ("full", "small")
+    return [
+        Runner("native 32-bit, same objects", ".native32", baseline="same binary", works=both),
+        Runner("native 32-bit, gcc -O2", ".m32", baseline="native32", works=both),
+        Runner("native 64-bit, gcc -O2", ".m64", baseline="native64", works=both),
+        Runner("qemu-i386", ".native32", (shutil.which("qemu-i386") or "qemu-i386",), "qemu-i386"),
+        sandboxed("translator, exclusive", "translator", "exclusive"),
+        sandboxed("translator, shared", "translator", "shared"),
+        sandboxed("interpreter", "interpreter", works=("small",)),
+    ]
+
+
+class Failed(Exception):
+    """A program that can't be run, or that ended otherwise than it should; says how."""
+
+
+@dataclasses.dataclass
+class Run:
+    seconds: float
+    digest: str
+    diagnostics: str
+
+
+class Processes:
+    """Runs commands between files, and measures them."""
+
+    def __init__(self, directory):
+        self.output, self.errors = (os.path.join(directory, name) for name in ["output", "errors"])
+
+    @staticmethod
+    def spawn(command, stdin, stdout, stderr):
+        actions = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate([stdin, stdout, stderr])]
+        try:
+            return os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+        except OSError as error:
+            raise Failed(f"{os.path.basename(command[0])}: {error.strerror}") from error
+
+    def run(self, command, stdin):
+        with open(stdin, "rb") as source, open(self.output, "wb") as output, open(self.errors, "wb") as errors:
+            pid = self.spawn(command, source.fileno(), output.fileno(), errors.fileno())
+            _, status, usage = os.wait4(pid, 0)
+        with open(self.errors, "rb") as errors:
+            diagnostics = errors.read().decode(errors="replace").strip()
+        if status != 0:
+            code = os.waitstatus_to_exitcode(status)
+            lines = [line for line in diagnostics.split("\n") if not line.startswith(STATISTICS)]
+            raise Failed(lines[0] if code == TRAPPED and lines else f"ended with {code} {diagnostics}".strip())
+        with open(self.output, "rb") as output:
+            digest = hashlib.file_digest(output, "sha256").hexdigest()
+        return Run(usage.ru_utime + usage.ru_stime, digest, diagnostics)
+
+    def first_byte(self, command, stdin):
+        """Seconds from before the start to the first byte of output, on the clock."""
+        pipe, end = os.pipe()
+        with open(stdin, "rb") as source, open(os.devnull, "wb") as null:
+            start = time.perf_counter()
+            pid = self.spawn(command, source.fileno(), end, null.fileno())
+            os.close(end)
+            byte = os.read(pipe, 1)
+            seconds = time.perf_counter() - start
+            while os.read(pipe, 1 << 16):
+                pass
+        os.close(pipe)
+        if os.wait4(pid, 0)[1] != 0 or not byte:
+            raise Failed("no output")
+        return seconds
+
+
+# What they work on.
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    arguments: tuple = ()
+    material: str = ""  # of the input; see Inputs
+    size: int = 0       # bytes of it, before it is compressed
+    times: int = 1      # so often one behind the other
+    runs: int = 1       # processes in one measurement
+
+    def __str__(self):
+        size = f"{self.size // MIB} MiB" if self.size >= MIB else f"{self.size // 1024} KiB"
+        parts = [f"{size} of {self.material}"] * bool(self.size) + [f"{self.times} times"] * (self.times > 1)
+        parts += [self.material] * (not self.size and bool(self.material))
+        parts += ["arguments " + " ".join(self.arguments)] * bool(self.arguments)
+        return "; ".join(parts) or "nothing"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    kind: str  # "programs" or "micros"
+    guest: str
+    works: dict  # by "full", "small" and "quick"
+
+
+LISP = """
+(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
+(define (safe q d l) (if (null l) 1
+  (if (= (car l) q) 0 (if (= (- (car l) q) d) 0 (if (= (- q (car l)) d) 0 (safe q (+ d 1) (cdr l)))))))
+(define (try q n k l) (if (= q n) 0 (+ (if (safe q 1 l) (queens n (+ k 1) (cons q l)) 0) (try (+ q 1) n k l))))
+(define (queens n k l) (if (= k n) 1 (try 0 n k l)))
+(define (insert x l) (if (null l) (cons x nil) (if (< x (car l)) (cons x l) (cons (car l) (insert x (cdr l))))))
+(define (sort l) (if (null l) nil (insert (car l) (sort (cdr l)))))
+(define (noise n x) (if (= n 0) nil (cons x (noise (- n 1) (% (+ (* x 421) 1663) 7875)))))
+(fib {}) (queens {} 0 nil) (sort (noise {} 1))
+"""
+
+LISP_SIZES = {"fib 34, queens 9": (34, 9, 500), "fib 28, queens 8": (28, 8, 200), "fib 12, queens 5": (12, 5, 20)}
+
+
+class Inputs:
+    """Files to read, the same every time on one machine: its texts, headers and programs, and a made-up log."""
+
+    TREES = {
+        "text": ["/usr/share/common-licenses/*", "/usr/share/perl/**/*.pod", "/usr/share/doc/**/*.txt",
+                 "/usr/lib/python3*/**/*.py", "/usr/share/perl/**/*.p[lm]"],
+        "headers": ["/usr/include/**/*.h"],
+        "programs": ["/usr/bin/*", "/usr/lib/x86_64-linux-gnu/*.so.*"],
+    }
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.raw = {}
+        self.paths = {}
+        self.digests = {}
+        self.originals = {}  # digests of what is there before it is compressed
+
+    def material(self, name, size):
+        if len(self.raw.get(name, b"")) < size:
+            self.raw[name] = self.log(size) if name == "log" else self.from_trees(name, size)
+        return self.raw[name][:size]
+
+    def from_trees(self, name, size):
+        pieces, total = [], 0
+        for pattern in self.TREES[name]:
+            for path in sorted(glob.glob(pattern, recursive=True)):
+                if total >= size:
+                    break
+                if os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        pieces.append(file.read(size // 4))  # no file is all of it
+                    total += len(pieces[-1])
+        material = b"".join(pieces)
+        if not material:
+            sys.exit(f"engine: this machine has no {name}: none of {', '.join(self.TREES[name])}")
+        return material * (size // len(material) + 1)
+
+    @staticmethod
+    def log(size):
+        rng = random.Random(1)
+        methods, folders = ["GET", "GET", "GET", "PUT", "HEAD"], ["archive", "objects", "health", "v1/get", "v1/put"]
+        lines, total, clock = [], 0, 1700000000.0
+        while total < size:
+            clock += rng.expovariate(20)
+            lines.append(f"{clock:.3f} 10.{rng.randrange(4)}.{rng.randrange(256)}.{rng.randrange(256)} "
+                         f"{rng.choice(methods)} /{rng.choice(folders)}/{rng.getrandbits(40):010x} "
+                         f"{rng.choice([200, 200, 200, 206, 404])} {int(rng.expovariate(1e-4))}\n".encode())
+            total += len(lines[-1])
+        return b"".join(lines)
+
+    def path(self, work):
+        """The file that has the input of `work`."""
+        key = (work.material, work.size, work.times)
+        if key not in self.paths:
+            path = os.path.join(self.directory, f"input{len(self.paths)}")
+            original, method = self.make(work)
+            piece = COMPRESS[method](original)
+            with open(path, "wb") as file:
+                for _ in range(work.times):
+                    file.write(piece)
+            self.paths[key] = path
+            self.digests[key] = hashlib.sha256(piece * work.times).hexdigest()
+            self.originals[key] = hashlib.sha256(original * work.times).hexdigest() if method else None
+        return self.paths[key]
+
+    def digest(self, work):
+        self.path(work)
+        return self.digests[work.material, work.size, work.times]
+
+    def original(self, work):
+        self.path(work)
+        return self.originals[work.material, work.size, work.times]
+
+    def make(self, work):
+        """Bytes, and what to compress them with."""
+        if work.material in LISP_SIZES:
+            return LISP.format(*LISP_SIZES[work.material]).encode(), ""
+        name, _, method = work.material.partition(" by ")
+        return (self.material(name, work.size) if work.size else b""), method
+
+
+def gzip(data):
+    deflate = zlib.compressobj(6, wbits=31)
+    return deflate.compress(data) + deflate.flush()
+
+
+COMPRESS = {"": bytes, "gzip": gzip, "bzip2": bz2.compress}
+
+
+def decoder_case(name, guest, material, size, full, small):
+    """A decoder of which streams may follow each other."""
+    works = {"full": Work((), material, size, full), "small": Work((), material, size, small),
+             "quick": Work((), material, 1 << 16)}
+    return Case(name, "programs", guest, works)
+
+
+def program_case(name, material, size, full, small):
+    """A guest that takes its input so many times."""
+    works = {"full": Work((str(full),), material, size), "small": Work((str(small),), material, size),
+             "quick": Work(("1",), material, 1 << 15)}
+    return Case(name, "programs", name, works)
+
+
+def micro_case(name, times, material="", runs=1):
+    works = {work: Work((name, str(max(1, times // part))), material, MIB if material else 0, runs=n)
+             for work, part, n in [("full", 1, runs), ("small", 8, runs), ("quick", 2000, 1)]}
+    return Case(name, "micros", "micro", works)
+
+
+CASES = [
+    decoder_case("zlib, text", "zlib", "text by gzip", 4 * MIB, 32, 4),
+    decoder_case("zlib, programs", "zlib", "programs by gzip", 4 * MIB, 24, 3),
+    decoder_case("bzip2, headers", "bzip2", "headers by bzip2", 2 * MIB, 8, 1),
+    decoder_case("bzip2, log", "bzip2", "log by bzip2", 2 * MIB, 6, 1),
+    Case("lz", "programs", "lz", {"full": Work((), "text", 8 * MIB), "small": Work((), "text", MIB),
+                                  "quick": Work((), "text", 1 << 15)}),
+    program_case("crypt", "programs", 4 * MIB, 8, 1),
+    program_case("dct", "programs", 4 * MIB, 5, 1),
+    program_case("fft", "log", 4 * MIB, 8, 1),
+    program_case("words", "headers", 4 * MIB, 16, 2),
+    Case("lisp", "programs", "lisp", {work: Work((), material) for work, material in
+                                      zip(["full", "small", "quick"], LISP_SIZES)}),
+    Case("search", "programs", "search", {"full": Work(("10", "13")), "small": Work(("12", "11")),
+                                          "quick": Work(("2", "4"))}),
+    Case("nbody", "programs", "nbody", {"full": Work(("5000000",)), "small": Work(("600000",)),
+                                        "quick": Work(("1000",))}),
+    micro_case("empty", 1, runs=20),
+    micro_case("direct_jump", 350_000_000),
+    micro_case("taken_jump", 350_000_000),
+    micro_case("untaken_jump", 450_000_000),
+    micro_case("far_jump", 300_000_000),
+    micro_case("direct_call", 300_000_000),
+    micro_case("indirect_call", 200_000_000),
+    micro_case("changing_call", 200_000_000),
+    micro_case("recursion", 20_000),
+    micro_case("system_call", 400_000),
+    micro_case("read_byte", 300_000, "log"),
+    micro_case("write_byte", 300_000),
+    micro_case("add64", 500_000_000),
+    micro_case("multiply64", 300_000_000),
+    micro_case("divide64", 40_000_000),
+    micro_case("pointer_chase", 300_000_000),
+    micro_case("sort_callback", 1_200),
+    micro_case("switch", 150_000_000),
+    micro_case("small_moves", 60_000_000),
+    micro_case("matrix", 5_000),
+]
+
+# Of which the first byte's time is taken.
+STARTED = Case("start-up", "start-up", "zlib", {"full": Work((), "text by gzip", 1024)})
+
+
+class Bench:
+    """All cases on all runners. Members tell what was seen: who is absent, for what reason, and facts of runs."""
+
+    def __init__(self, arguments, directory):
+        self.binaries = arguments.binaries
+        self.quick = arguments.quick
+        self.inputs = Inputs(directory)
+        self.processes = Processes(directory)
+        self.cases = [case for case in CASES if arguments.only in case.name]
+        self.vxrun = os.path.abspath(arguments.vxrun or os.path.join(arguments.binaries, "vxengine/vxrun"))
+        self.absent = {}        # by runner: why it isn't there
+        self.failed = {}        # by case and runner: why it isn't there
+        self.instructions = {}  # by case, work and runner
+        self.translation = {}   # by case and runner: instructions translated, seconds of it
+        self.expected = {}      # digests by case and work
+        self.compared = 0
+        self.runners = [runner for runner in all_runners(self.vxrun) if self.is_there(runner)]
+
+    def is_there(self, runner):
+        try:
+            self.processes.run(self.command(runner, CASES_BY_NAME["empty"], Work(("empty", "1"))), os.devnull)
+        except Failed as failure:
+            self.absent[runner.name] = str(failure)
+        return runner.name not in self.absent
+
+    def work(self, case, size):
+        return case.works["quick" if self.quick else size]
+
+    def command(self, runner, case, work, *options):
+        decoder = os.path.join("decoders", case.guest, case.guest)
+        guest = os.path.join("tools/benchmarks/guests", case.guest)
+        if case.guest in DECODERS and runner.form in [".vx", ".native32"]:
+            guest = decoder
+        path = os.path.abspath(os.path.join(self.binaries, guest + runner.form))
+        return [*runner.command, *options, path, *work.arguments]
+
+    def measure(self, case, size, runner, *options):
+        work = self.work(case, size)
+        runs = [self.processes.run(self.command(runner, case, work, *options), self.inputs.path(work))
+                for _ in range(work.runs)]
+        expected = self.expected.setdefault((case.name, size), self.inputs.original(work) or runs[0].digest)
+        if any(run.digest != expected for run in runs):
+            sys.exit(f"engine: {case.name}: {runner.name} gave other bytes, of SHA-256 {runs[0].digest}, not {expected}")
+        self.compared += len(runs)
+        return Run(sum(run.seconds for run in runs) / len(runs), expected, runs[0].diagnostics)
+
+    def each(self):
+        """What a round consists of: a case, "full" or "small", and a runner that hasn't failed."""
+        for case in self.cases:
+            for size in ["full", "small"]:
+                for runner in self.runners:
+                    if size in runner.works and (case.name, runner.name) not in self.failed:
+                        yield case, size, runner
+
+    def fail(self, case, runner, failure):
+        if not runner.in_sandbox:  # it should be like the others, on any machine
+            sys.exit(f"engine: {case.name}: {runner.name}: {failure}")
+        self.failed[case.name, runner.name] = str(failure)
+        print(f"{case.name}: {runner.name}: {failure}", file=sys.stderr)
+
+    def warm_up(self):
+        """A round that doesn't count, and vxrun's own figures."""
+        for case, size, runner in self.each():
+            try:
+                said = self.measure(case, size, runner, *["--stats"] * runner.in_sandbox).diagnostics
+            except Failed as failure:
+                self.fail(case, runner, failure)
+                continue
+            if runner.in_sandbox and (found := re.search(r"^vxrun: (\d+) instructions", said, re.MULTILINE)):
+                self.instructions[case.name, size, runner.name] = int(found[1])
+            if found := re.search(r"translated (\d+) instructions in ([\d.e-]+) s", said):
+                self.translation[case.name, runner.name] = int(found[1]), float(found[2])
+
+    def round(self):
+        seconds = {}
+        for case, size, runner in self.each():
+            try:
+                seconds[case.name, size, runner.name] = self.measure(case, size, runner).seconds
+            except Failed as failure:
+                self.fail(case, runner, failure)
+        return seconds
+
+    def start_up(self, times):
+        """Milliseconds by runner, all in turns."""
+        work = STARTED.works["full"]
+        samples = {runner.name: [] for runner in self.runners}
+        for _ in range(times + 1):
+            for runner in self.runners:
+                if (STARTED.name, runner.name) in self.failed:
+                    continue
+                command = self.command(runner, STARTED, work)
+                try:
+                    samples[runner.name].append(1000 * self.processes.first_byte(command, self.inputs.path(work)))
+                except Failed as failure:
+                    self.fail(STARTED, runner, failure)
+        # The first one was to warm up.
+        return {name: list_[1:] for name, list_ in samples.items() if (STARTED.name, name) not in self.failed}
+
+
+DECODERS = {"bzip2", "zlib"}
+CASES_BY_NAME = {case.name: case for case in CASES}
+
+
+# What comes out.
+
+
+def key(baseline):
+    return "ratio_" + baseline.replace(" ", "_")
+
+
+@dataclasses.dataclass
+class Results:
+    """The samples as a table for each case and size, and all that is made of those."""
+
+    bench: Bench
+    samples: dict
+
+    def __post_init__(self):
+        self.tables = {}
+        for case in self.bench.cases:
+            for size in ["full", "small"]:
+                rows = [(runner, self.samples.get((case.name, size, runner.name))) for runner in self.bench.runners
+                        if (case.name, runner.name) not in self.bench.failed]
+                rows = [report.Row(runner.name, runner.baseline, seconds) for runner, seconds in rows if seconds]
+                self.tables[case.name, size] = report.Table(case.name, 0, 1, rows)
+
+    def row(self, case, size, runner):
+        return next((row for row in self.tables[case.name, size].rows if row.name == runner.name), None)
+
+    def ratios(self, case, size, runner, baseline):
+        """In each round, or None where one of both isn't there."""
+        table, row = self.tables[case.name, size], self.row(case, size, runner)
+        base = next((b for b in table.baselines() if b.baseline == baseline), None)
+        return table.ratios(row, base) if row and base else None
+
+    def ratio(self, *what):
+        ratios = self.ratios(*what)
+        return statistics.median(ratios) if ratios else None
+
+    def of_kind(self, kind):
+        return [case for case in self.bench.cases if case.kind == kind]
+
+    def mean(self, kind, runner, baseline):
+        """Geometric, over the cases that have that ratio, and how many those are."""
+        ratios = [self.ratio(case, self.size(runner), runner, baseline) for case in self.of_kind(kind)]
+        ratios = [ratio for ratio in ratios if ratio]
+        return (report.geometric_mean(ratios) if ratios else None), len(ratios)
+
+    @staticmethod
+    def size(runner):
+        """The work that a runner is judged by."""
+        return runner.works[0]
+
+    def kinds(self):
+        return [kind for kind in ["programs", "micros"] if self.of_kind(kind)]
+
+    def baselines(self):
+        there = {runner.baseline for runner in self.bench.runners}
+        return [baseline for baseline in BASELINES if baseline in there]
+
+    def instructions(self, case, size, runner):
+        return self.bench.instructions.get((case.name, size, runner.name))
+
+    def mips(self, case, size, runner):
+        """Million guest instructions a second of CPU time."""
+        instructions, row = self.instructions(case, size, runner), self.row(case, size, runner)
+        return instructions / row.median() / 1e6 if instructions and row else None
+
+    def cases_to_json(self):
+        for case in self.bench.cases:
+            for size in ["full", "small"]:
+                for runner in self.bench.runners:
+                    row, work = self.row(case, size, runner), self.bench.work(case, size)
+                    if row is None:
+                        continue
+                    yield {
+                        "name": case.name, "kind": case.kind, "work": size, "input": str(work),
+                        "input_sha256": self.bench.inputs.digest(work),
+                        "output_sha256": self.bench.expected[case.name, size],
+                        "runner": runner.name, "engine": runner.engine, "placement": runner.placement,
+                        "baseline": runner.baseline or None,
+                        **{key(baseline): self.ratio(case, size, runner, baseline) for baseline in BASELINES},
+                        "seconds": row.seconds, "median": row.median(), "least": min(row.seconds),
+                        "most": max(row.seconds), "instructions": self.instructions(case, size, runner),
+                        "million_instructions_per_second": self.mips(case, size, runner),
+                    }
+
+    def means_to_json(self, kind):
+        return {runner.name: {
+            **{key(baseline): self.mean(kind, runner, baseline)[0] for baseline in BASELINES},
+            "cases": max(self.mean(kind, runner, baseline)[1] for baseline in BASELINES),
+        } for runner in self.bench.runners}
+
+    def seconds_to_text(self, kind):
+        runners = self.bench.runners
+        lines = [["median s (least–most)"] + [runner.name for runner in runners]]
+        for case in self.of_kind(kind):
+            rows = [self.row(case, self.size(runner), runner) for runner in runners]
+            lines.append([case.name] + [f"{row.median():.3f} ({min(row.seconds):.3f}–{max(row.seconds):.3f})" if row
+                                        else "–" for row in rows])
+        return f"{kind}: CPU seconds\n" + report.aligned(lines)
+
+    def ratios_to_text(self, kind, baseline):
+        runners = [runner for runner in self.bench.runners if runner.baseline != baseline]
+        lines = [[""] + [runner.name for runner in runners] + ["Minstr/s"]]
+        for case in self.of_kind(kind):
+            ratios = [self.ratio(case, self.size(runner), runner, baseline) for runner in runners]
+            mips = next((self.mips(case, "small", r) for r in runners if r.engine == "interpreter"), None)
+            lines.append([case.name] + [report.figure(ratio) if ratio else "–" for ratio in ratios] +
+                         [f"{mips:,.0f}" if mips else "–"])
+        means = [self.mean(kind, runner, baseline) for runner in runners]
+        cells = [report.figure(mean) + (f" of {count}" if count < len(self.of_kind(kind)) else "") if mean else "–"
+                 for mean, count in means]
+        lines.append(["geometric mean"] + cells + [""])
+        return f"{kind}: ratio to {baseline}\n" + report.aligned(lines)
+
+    def charts(self):
+        """Ratios to the most telling baseline, of what gets all of the work, and of the interpreter."""
+        baseline = next(b for b in ["native32", "same binary", "native64"] if b in self.baselines())
+        for size in ["full", "small"]:
+            runners = [r for r in self.bench.runners if not r.baseline and self.size(r) == size]
+            for kind in self.kinds():
+                bars = []
+                for case in self.of_kind(kind):
+                    for runner in runners:
+                        if ratios := self.ratios(case, size, runner, baseline):
+                            middle = statistics.median(ratios)
+                            bars.append(report.Bar(f"{case.name}: {runner.name}", not runner.in_sandbox, min(ratios),
+                                                   middle, max(ratios), report.figure(middle)))
+                if bars:
+                    names = ", ".join(runner.name for runner in runners)
+                    yield report.Chart(f"{kind}: CPU time, times {baseline} ({names})", bars)
+
+
+def start_up_to_text(samples):
+    lines = [["start to first byte of output, ms", "least", "median"]]
+    lines += [[name, f"{min(ms):.1f}", f"{statistics.median(ms):.1f}"] for name, ms in samples.items()]
+    return f"start-up: {STARTED.guest}, a small file, {len(next(iter(samples.values())))} times\n" + report.aligned(lines)
+
+
+def translation_to_text(translation):
+    lines = [["", "instructions", "ms", "µs each"]]
+    lines += [[f"{case}: {runner}", f"{count:,}", f"{1000 * seconds:.2f}", f"{1e6 * seconds / max(1, count):.3f}"]
+              for (case, runner), (count, seconds) in translation.items() if CASES_BY_NAME[case].kind == "programs"]
+    return "translation\n" + report.aligned(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/bench engine", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    report.add_options(parser)
+    parser.add_argument("--only", metavar="SUBSTRING", default="", help="cases with this in their names")
+    parser.add_argument("--dir", help="where inputs and outputs lie (default: /dev/shm, or the folder for temporary files)")
+    parser.add_argument("--vxrun", metavar="FILE", help="another vxrun than the one just built")
+    parser.add_argument("--binaries", required=True, help=argparse.SUPPRESS)  # tools/bench knows
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    rounds = 1 if arguments.quick else arguments.rounds
+    in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+    with tempfile.TemporaryDirectory(prefix="vxa-bench-", dir=arguments.dir or in_memory) as directory:
+        machine = report.machine(directory)
+        bench = Bench(arguments, directory)
+        if not bench.cases:
+            sys.exit(f"engine: no case has '{arguments.only}' in its name; there are: {', '.join(CASES_BY_NAME)}")
+        for name, why in bench.absent.items():
+            print(f"absent: {name}: {why}", file=sys.stderr)
+        bench.warm_up()
+        results = Results(bench, report.alternate(rounds, bench.round))
+        start_up = bench.start_up(3 if arguments.quick else 20)
+        cases = list(results.cases_to_json())
+
+    native32 = not any(runner.name in bench.absent for runner in all_runners(bench.vxrun)
+                       if runner.baseline in ["same binary", "native32"])
+    facts = {
+        "machine": machine,
+        "versions": {
+            "gcc": report.first_line("gcc", "--version"),
+            "qemu-i386": report.first_line("qemu-i386", "--version"),
+            "glibc": report.first_line("dpkg-query", "-W", "-f", "${Version}", "libc6-dev"),
+            "commit": report.first_line("git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty"),
+        },
+        "flags": "vxrun: bazel build --config=opt; native32: gcc -m32 -msse2 -mfpmath=sse -O2 -static; "
+                 "native64: gcc -m64 -O2 -static; guests: decoders/sdk/flags.bzl",
+        "rounds": rounds,
+        "native32": "runs" if native32 else None,
+        "absent": bench.absent,
+        "failed": {f"{case}: {runner}": why for (case, runner), why in bench.failed.items()},
+        "outputs_with_the_same_sha256": bench.compared,
+    }
+    tables = []
+    for kind in results.kinds():
+        tables.append(results.seconds_to_text(kind))
+        tables += [results.ratios_to_text(kind, baseline) for baseline in results.baselines()]
+    tables.append(start_up_to_text(start_up))
+    tables += [translation_to_text(bench.translation)] * bool(bench.translation)
+    note = ("Ratios: how many times the baseline's CPU time; the median over the rounds. The interpreter and its baselines\n"
+            "have less work. A dash: not measured, see 'absent' and 'failed'; means are over the rest.")
+    if not native32:
+        note += "\nTHIS MACHINE DOES NOT RUN 32-BIT PROGRAMS: there are no ratios to native 32-bit code."
+    report.print_text("engine", tables, note, {**facts, "native32": facts["native32"] or "does not run here"})
+    report.write_files(arguments, "engine", {
+        **facts,
+        "cases": cases,
+        "mean": {kind: results.means_to_json(kind) for kind in results.kinds()},
+        "start_up": [{"runner": name, "milliseconds": ms, "least": min(ms), "median": statistics.median(ms)}
+                     for name, ms in start_up.items()],
+        "translation": [{"name": case, "runner": runner, "instructions": count, "seconds": seconds,
+                         "seconds_per_instruction": seconds / max(1, count)}
+                        for (case, runner), (count, seconds) in bench.translation.items()],
+    }, list(results.charts()))
+
+
+if __name__ == "__main__":
+    main()
