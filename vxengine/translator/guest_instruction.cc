@@ -288,6 +288,10 @@ class Decoder {
       if (format_ & kModRm ? !ModRm() || !CheckGroup() : !ImpliedOperands()) return false;
       if (i_.kind != Kind::kString) i_.repeat = 0;
     }
+    // F2 means on these what F3 does.
+    if (i_.kind == Kind::kString && i_.repeat != 0 && i_.written == 0 && i_.reads == 0) {
+      i_.repeat = 0xf3;
+    }
     if (lock_) return CheckLock() && Immediate();
     return Immediate();
   }
@@ -471,9 +475,8 @@ class Decoder {
         i_.reads = kAll;
         i_.undefined = kA | kO;
         return true;
-      case 0xae:  // fences and CLFLUSH
-        if (i_.repeat != 0) return false;
-        return i_.memory ? digit == 7 : digit >= 5 && i_.rm == 0;
+      case 0xae:  // fences
+        return i_.repeat == 0 && !i_.memory && digit >= 5 && i_.rm == 0;
       case 0xba:
         return digit >= 4;
       case 0xc7:

@@ -20,6 +20,9 @@ namespace {
 
 constexpr uint32_t kGuestFlags = kStatusFlags | kDf | kId;
 
+// Units that translated code gets at a time: its check for too few looks at the upper half of 64 bits.
+constexpr int64_t kMostUnits = INT32_MAX;
+
 // Iterations of a repeated instruction between two looks at whether to stop.
 constexpr uint64_t kStep = 1 << 16;
 
@@ -139,13 +142,21 @@ void TranslatedCpu::StartUsingX87() {
 
 TranslatedCpu::Stop TranslatedCpu::Run(uint64_t budget) {
   Context& context = *context_;
-  const int64_t units = static_cast<int64_t>(std::min<uint64_t>(budget, INT64_MAX / 2));
-  context.budget = units;
+  context.budget = 0;
+  held_back_ = budget;
+  Refill();
   context.eip = context.registers.eip;
   const Stop stop = Loop();
   context.registers.eip = context.eip;
-  if (counted_) counted_units_ += static_cast<uint64_t>(units - context.budget);
+  if (counted_) counted_units_ += budget - held_back_ - static_cast<uint64_t>(context.budget);
   return stop;
+}
+
+void TranslatedCpu::Refill() {
+  const uint64_t more =
+      std::min(held_back_, static_cast<uint64_t>(kMostUnits - context_->budget));
+  context_->budget += static_cast<int64_t>(more);
+  held_back_ -= more;
 }
 
 // Runs code at the offset. False if it isn't entered or left because of a request to stop.
@@ -193,6 +204,10 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
       case VX_LEFT_BUDGET: {
         // The block took its units although there weren't enough.
         context.budget += context.units;
+        if (held_back_ > 0) {
+          Refill();
+          break;
+        }
         if (context.budget == 0) return Stop::kBudget;
         mode_.metering = Metering::kInstructions;
         const absl::StatusOr<Translation*> fine = translations_->Get(mode_);
@@ -216,7 +231,8 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
 TranslatedCpu::Stop TranslatedCpu::Interpret() {
   Context& context = *context_;
   Registers& registers = context.registers;
-  if (counted_ && context.budget <= 0) return Stop::kBudget;
+  if (counted_ && context.budget == 0) Refill();
+  if (counted_ && context.budget == 0) return Stop::kBudget;
   if (context.uses_x87 != 0) ImageToX87(context.fxsave, &registers.x87);
   registers.eip = context.eip;
   const uint64_t before = interpreter_->instructions();

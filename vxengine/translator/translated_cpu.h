@@ -86,6 +86,7 @@ class TranslatedCpu {
   bool Enter(uint32_t offset);
   void SetTranslation(Translation* translation);
   void StartUsingX87();
+  void Refill();
 
   Translations* translations_ = nullptr;
   Translation* translation_ = nullptr;
@@ -98,6 +99,7 @@ class TranslatedCpu {
   std::unique_ptr<class GuestThread> thread_;
   std::mutex thread_mutex_;
   int thread_id_ = 0;
+  uint64_t held_back_ = 0;  // of the budget, beside what the context has
   uint64_t counted_units_ = 0;
   uint32_t valid_flags_ = kStatusFlags;
   Trap trap_;
