@@ -8,6 +8,7 @@
 #include "vxengine/conformance/deviations.h"
 #include "vxengine/conformance/guest.h"
 #include "vxengine/conformance/native.h"
+#include "vxengine/conformance/qemu_differences.h"
 
 namespace vx::conformance {
 namespace {
@@ -42,7 +43,8 @@ void ForEachBatch(std::span<const Case> cases, Run run) {
 }
 
 std::vector<Result> ExpectedOfBatch(std::span<const Case> placed) {
-  std::vector<Result> results = ThisCpu().Run(placed);
+  Native& cpu = ThisCpu();
+  std::vector<Result> results = cpu.is_qemu() ? RunOnQemu(cpu, placed) : cpu.Run(placed);
   for (size_t i = 0; i < placed.size(); ++i) {
     Result& result = results[i];
     // The CPU's EIP is behind INT3 and INTO, the ABI's is theirs; such a case holds one

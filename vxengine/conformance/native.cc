@@ -34,8 +34,8 @@ int Spawn(bool qemu, int in, int out, pid_t* child) {
   const int error =
       qemu ? posix_spawnp(child, kQemu, &actions, nullptr, const_cast<char* const*>(qemu_argv),
                           const_cast<char* const*>(envp))
-           : posix_spawn(child, kOraclePath, &actions, nullptr,
-                         const_cast<char* const*>(own_argv), const_cast<char* const*>(envp));
+           : posix_spawn(child, kOraclePath, &actions, nullptr, const_cast<char* const*>(own_argv),
+                         const_cast<char* const*>(envp));
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }

@@ -40,8 +40,8 @@ class Native {
 // The shared one.
 Native& ThisCpu();
 
-// True if the oracle is a CPU, and one that the ABI's choices of undefined results were measured on (AMD
-// family 26).
+// True if the oracle is a CPU, and one that the ABI's choices of undefined results were measured on
+// (AMD family 26).
 bool IsReferenceCpu();
 
 }  // namespace vx::conformance

@@ -22,6 +22,7 @@
 enum { kTickMicroseconds = 200000 }; /* of user-mode CPU time */
 
 #define EFLAGS_OF 0x800u
+
 /* Flags that a case starts with but sigreturn doesn't load: ID. */
 #define EFLAGS_ID 0x200000u
 
@@ -154,6 +155,14 @@ static void SaveXmm(uint8_t (*to)[16]) {
       : "memory");
 }
 
+/* sigreturn leaves ID as it is now. */
+static void SetId(uint32_t eflags) {
+  __asm__ volatile(
+      "pushl %0\n\t"
+      "popfl" ::"r"((eflags & EFLAGS_ID) | 2)
+      : "memory", "cc");
+}
+
 static void Start(const struct OracleCase* from, struct sigcontext* context) {
   FillData(from);
   context->eax = from->gpr[0];
@@ -176,11 +185,7 @@ static void Start(const struct OracleCase* from, struct sigcontext* context) {
   } else {
     LoadXmm(from->xmm);
   }
-  /* sigreturn leaves ID as it is now. */
-  __asm__ volatile(
-      "pushl %0\n\t"
-      "popfl" ::"r"((from->eflags & EFLAGS_ID) | 2)
-      : "memory", "cc");
+  SetId(from->eflags);
 }
 
 /* The exception's vector. qemu-user's signal frames (as of 7.2) have -1 for it: then what the signal
@@ -245,7 +250,10 @@ __attribute__((used)) static void Handle(int signal, const siginfo_t* info,
   if (signal == SIGVTALRM) {
     const int stuck = ticked == started;
     ticked = started;
-    if (!stuck) return;
+    if (!stuck) {
+      SetId(context->uc_mcontext.eflags);
+      return;
+    }
   }
   if (count != 0) {
     Finish(&results[current], &context->uc_mcontext,
