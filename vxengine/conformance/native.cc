@@ -28,7 +28,9 @@ int Spawn(bool qemu, int in, int out, pid_t* child) {
   posix_spawn_file_actions_adddup2(&actions, in, 0);
   posix_spawn_file_actions_adddup2(&actions, out, 1);
   static const std::string stack = std::to_string(ORACLE_QEMU_STACK);
-  const char* const qemu_argv[] = {kQemu, "-s", stack.c_str(), kOraclePath, nullptr};
+  // One instruction at a time: CMPXCHG8B behind an instruction whose flags it hasn't worked out yet
+  // makes qemu 7.2 fail an assertion.
+  const char* const qemu_argv[] = {kQemu, "-singlestep", "-s", stack.c_str(), kOraclePath, nullptr};
   const char* const own_argv[] = {kOraclePath, nullptr};
   const char* const envp[] = {nullptr};
   const int error =

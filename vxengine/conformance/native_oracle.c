@@ -51,6 +51,10 @@ static void Copy(void* to, const void* from, uint32_t size) {
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
 
+static void Clear(void* at, uint32_t size) {
+  __asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(0) : "memory");
+}
+
 /* 0 at the end of the input. */
 static int ReadAll(void* to, uint32_t size) {
   for (uint32_t done = 0; done < size;) {
@@ -97,7 +101,7 @@ static void NextBatch(void) {
   if (count == 0 || count > ORACLE_BATCH || !ReadAll(cases, count * sizeof cases[0])) Exit(5);
   /* Not through a second mapping: qemu-user would not see that the code has changed. */
   Protect(ORACLE_CODE, ORACLE_CODE_SIZE, PROT_READ | PROT_WRITE);
-  for (uint32_t i = 0; i < ORACLE_CODE_SIZE; i += 4) *(volatile uint32_t*)(ORACLE_CODE + i) = 0;
+  Clear((void*)ORACLE_CODE, ORACLE_CODE_SIZE);
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = cases[i].code_address - ORACLE_CODE, size = cases[i].code_size;
     if (at > ORACLE_CODE_SIZE || size > ORACLE_CODE_SIZE - at || size > ORACLE_SLOT_SIZE) Exit(5);

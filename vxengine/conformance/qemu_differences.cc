@@ -181,8 +181,6 @@ constexpr Probe kProbes[] = {
     {{0x0ff1, 0x0ff3}, 0x6f},  // PSLLW PSLLD PSLLQ
     // CLFLUSH never faults: MOVZX r32, m8.
     {{0x0fae, 0x0fae, 1, 0x80}, 0xb6},
-    // CMPXCHG8B that faults spoils EFLAGS, until qemu dies of it: MOVLPS m64, xmm.
-    {{0x0fc7, 0x0fc7, 1, 0x02}, 0x13},
 };
 
 const Probe* FindProbe(const Instruction& at) {
