@@ -20,6 +20,12 @@ struct Settings {
 };
 Settings& TheSettings();
 
+// How many cases were compared, and how many of them said nothing.
+struct Counts {
+  uint64_t cases = 0, unjudged = 0;
+};
+Counts& TheCounts();
+
 // The cases on which the engine does not do what the CPU does, corrected by deviations.h.
 std::vector<size_t> Disagreements(std::span<const Case> cases);
 

@@ -28,6 +28,18 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
   return false;
 }
 
+// Tells how many cases said nothing, whoever the oracle is; more than 1 in 50 would be too many.
+class UnjudgedCases : public testing::Environment {
+ public:
+  void TearDown() override {
+    const Counts& counts = TheCounts();
+    std::fprintf(stderr, "conformance: %llu cases, %llu of them unjudged\n",
+                 static_cast<unsigned long long>(counts.cases),
+                 static_cast<unsigned long long>(counts.unjudged));
+    EXPECT_LE(counts.unjudged * 50, counts.cases);
+  }
+};
+
 }  // namespace
 }  // namespace vx::conformance
 
@@ -38,5 +50,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: unknown flag or bad value\n", argv[i]);
     return 2;
   }
+  testing::AddGlobalTestEnvironment(new vx::conformance::UnjudgedCases);
   return RUN_ALL_TESTS();
 }

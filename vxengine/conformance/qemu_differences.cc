@@ -169,7 +169,8 @@ constexpr Opcodes kTestAlias = {0xf6, 0xf7, 1, 0x02};
 // as the CPU would.
 struct Probe {
   Opcodes opcodes;
-  uint8_t instead;  // behind 0F
+  uint8_t opcode;  // behind 0F, if the instruction's is
+  int digit = -1;  // if it needs one
 };
 constexpr Probe kProbes[] = {
     // Operands needn't be aligned: MOVAPS, MOVAPD, MOVDQA.
@@ -181,6 +182,11 @@ constexpr Probe kProbes[] = {
     {{0x0ff1, 0x0ff3}, 0x6f},  // PSLLW PSLLD PSLLQ
     // CLFLUSH never faults: MOVZX r32, m8.
     {{0x0fae, 0x0fae, 1, 0x80}, 0xb6},
+    // RCL and RCR have lost AF or CF of what went before when their operand faults: ROL.
+    {{0xc0, 0xc0, 1, 0x0c}, 0xc0, 0},
+    {{0xc1, 0xc1, 1, 0x0c}, 0xc1, 0},
+    {{0xd0, 0xd2, 2, 0x0c}, 0xd0, 0},
+    {{0xd1, 0xd3, 2, 0x0c}, 0xd1, 0},
 };
 
 const Probe* FindProbe(const Instruction& at) {
@@ -190,16 +196,19 @@ const Probe* FindProbe(const Instruction& at) {
   return probe == std::end(kProbes) ? nullptr : probe;
 }
 
-// The code with a probe in an instruction's place. What isn't needed of the instruction (LOCK, the
-// room of an immediate) becomes DS prefixes.
+// The code with a probe in an instruction's place. What isn't needed of the instruction (LOCK; the
+// immediate of those that probes without a digit replace) becomes DS prefixes.
 Code WithProbe(const Code& code, const Instruction& at, const Probe& probe) {
   constexpr uint8_t kDs = 0x3e;
   Code result = code;
   const auto start = result.begin() + at.start;
   std::replace(start, start + (at.opcode_at - at.start), uint8_t{0xf0}, kDs);
-  result[at.opcode_at] = probe.instead;
-  std::rotate(start, start + at.length - at.immediate, start + at.length);
-  std::fill(start, start + at.immediate, kDs);
+  result[at.opcode_at] = probe.opcode;
+  if (probe.digit >= 0) result[at.opcode_at + 1] = (*at.modrm & 0xc7) | probe.digit << 3;
+  if (probe.digit < 0) {
+    std::rotate(start, start + at.length - at.immediate, start + at.length);
+    std::fill(start, start + at.immediate, kDs);
+  }
   return result;
 }
 
