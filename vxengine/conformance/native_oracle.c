@@ -1,4 +1,5 @@
-/* Runs instructions on this machine's own CPU, in 32-bit mode, and tells what they did.
+/* Runs instructions on this machine's own CPU, in 32-bit mode, and tells what they did. (Or on that
+ * of qemu-user, whose signal frames hold less.)
  *
  * All of it happens in one signal handler on its own stack: it stores the interrupted context as
  * the result of the case that ran, and changes it into the start of the next one. sigreturn then
@@ -77,8 +78,9 @@ static void WriteAll(const void* from, uint32_t size) {
 static uint8_t* Map(uint32_t address, uint32_t size) {
   struct {
     uint32_t address, size, protection, flags, fd, offset;
-  } arguments = {address, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0};
+  } arguments = {
+      address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+      -1,      0};
   if ((uint32_t)Call(__NR_mmap, (long)&arguments, 0, 0, 0, 0) != address) Exit(4);
   return (uint8_t*)address;
 }
@@ -192,9 +194,9 @@ static void Start(const struct OracleCase* from, struct sigcontext* context) {
   SetId(from->eflags);
 }
 
-/* The exception's vector. qemu-user's signal frames (as of 7.2) have -1 for it: then what the signal
- * tells. Its SIGSEGV that isn't a page fault is one of three: INTO, which cases have nowhere but at
- * their start, BOUND, or #GP. */
+/* The exception's vector. qemu-user's signal frames (as of 7.2) have -1 for it: then what the
+ * signal tells. Its SIGSEGV that isn't a page fault is one of three: INTO, which cases have nowhere
+ * but at their start, BOUND, or #GP. */
 static uint32_t Vector(const struct OracleCase* test, int signal, const siginfo_t* info,
                        const struct sigcontext* context) {
   enum { kUnknown = 0xffffffffu };
@@ -261,9 +263,8 @@ __attribute__((used)) static void Handle(int signal, const siginfo_t* info,
   }
   if (count != 0) {
     Finish(&results[current], &context->uc_mcontext,
-           signal == SIGVTALRM
-               ? ORACLE_TIMED_OUT
-               : Vector(&cases[current], signal, info, &context->uc_mcontext));
+           signal == SIGVTALRM ? ORACLE_TIMED_OUT
+                               : Vector(&cases[current], signal, info, &context->uc_mcontext));
     if (++current == count) WriteAll(results, count * sizeof results[0]);
   }
   if (current == count) NextBatch();
@@ -284,8 +285,8 @@ void Enter(int);
 void Restore(void);
 
 static void UnmapKernelsGifts(void) {
-  /* Up to the end of a 32-bit process's memory; and the stack that qemu-user made (oracle_protocol.h).
-   */
+  /* Up to the end of a 32-bit process's memory; and the stack that qemu-user has made
+   * (oracle_protocol.h). */
   const uint32_t from[] = {0x70000000u, ORACLE_OWN - ORACLE_QEMU_STACK};
   const uint32_t to[] = {0xffffe000u, ORACLE_OWN};
   for (int i = 0; i < 2; ++i) {
