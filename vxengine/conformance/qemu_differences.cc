@@ -169,20 +169,22 @@ constexpr Opcodes kTestAlias = {0xf6, 0xf7, 1, 0x02};
 // as the CPU would.
 struct Probe {
   Opcodes opcodes;
-  uint8_t opcode;  // behind 0F, if the instruction's is
-  int digit = -1;  // if it needs one
+  uint32_t opcode;  // one with 0F only for one with 0F
+  int digit = -1;   // if it needs one
 };
 constexpr Probe kProbes[] = {
     // Operands needn't be aligned: MOVAPS, MOVAPD, MOVDQA.
-    {{0x0f14, 0x0f15}, 0x28},  // UNPCKLPS UNPCKHPS, and PD
-    {{0x0f54, 0x0f57}, 0x28},  // ANDPS ANDNPS ORPS XORPS, and PD
-    {{0x0fc6, 0x0fc6}, 0x28},  // SHUFPS, SHUFPD
-    {{0x0fd1, 0x0fd3}, 0x6f},  // PSRLW PSRLD PSRLQ
-    {{0x0fe1, 0x0fe2}, 0x6f},  // PSRAW PSRAD
-    {{0x0ff1, 0x0ff3}, 0x6f},  // PSLLW PSLLD PSLLQ
+    {{0x0f14, 0x0f15}, 0x0f28},  // UNPCKLPS UNPCKHPS, and PD
+    {{0x0f54, 0x0f57}, 0x0f28},  // ANDPS ANDNPS ORPS XORPS, and PD
+    {{0x0fc6, 0x0fc6}, 0x0f28},  // SHUFPS, SHUFPD
+    {{0x0fd1, 0x0fd3}, 0x0f6f},  // PSRLW PSRLD PSRLQ
+    {{0x0fe1, 0x0fe2}, 0x0f6f},  // PSRAW PSRAD
+    {{0x0ff1, 0x0ff3}, 0x0f6f},  // PSLLW PSLLD PSLLQ
     // CLFLUSH never faults: MOVZX r32, m8.
-    {{0x0fae, 0x0fae, 1, 0x80}, 0xb6},
-    // RCL and RCR have lost AF or CF of what went before when their operand faults: ROL.
+    {{0x0fae, 0x0fae, 1, 0x80}, 0x0fb6},
+    // If its operand faults, what has worked out EFLAGS for itself already has spoilt those that
+    // the instruction before it left. SETcc: MOV m8, r8. RCL and RCR: ROL.
+    {{0x0f90, 0x0f9f}, 0x88},
     {{0xc0, 0xc0, 1, 0x0c}, 0xc0, 0},
     {{0xc1, 0xc1, 1, 0x0c}, 0xc1, 0},
     {{0xd0, 0xd2, 2, 0x0c}, 0xd0, 0},
@@ -203,6 +205,7 @@ Code WithProbe(const Code& code, const Instruction& at, const Probe& probe) {
   Code result = code;
   const auto start = result.begin() + at.start;
   std::replace(start, start + (at.opcode_at - at.start), uint8_t{0xf0}, kDs);
+  if (at.opcode > 0xff && probe.opcode <= 0xff) result[at.opcode_at - 1] = kDs;
   result[at.opcode_at] = probe.opcode;
   if (probe.digit >= 0) result[at.opcode_at + 1] = (*at.modrm & 0xc7) | probe.digit << 3;
   if (probe.digit < 0) {
