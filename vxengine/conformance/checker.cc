@@ -93,7 +93,7 @@ bool MeetsHarness(const Result& result) {
   if (!result.trap || result.trap->cause != TrapCause::kPageFault) return false;
   const uint32_t address = result.trap->address;
   return address - ORACLE_OWN < ORACLE_OWN_SIZE || IsDriverMemory(address) ||
-         (ThisCpu().is_qemu() && address - ORACLE_QEMU_OWN < ORACLE_QEMU_OWN_SIZE);
+         (address - ORACLE_QEMU_OWN < ORACLE_QEMU_OWN_SIZE && ThisCpu().is_qemu());
 }
 
 void Compare(std::span<const Case> cases, size_t index, Result expected, const Result& actual,
