@@ -137,15 +137,20 @@ TEST_F(VxrunTest, LimitsTheStack) {
 
 TEST_F(VxrunTest, PrintsWhatARunCost) {
   GuestCode(Write(1, kDataAddress, 5) + Exit(0));
-  const Result result = Shell("$VXRUN --stats $GUEST");
+  const std::string cost =
+      "vxrun: 8 instructions, 0 bytes in, 5 bytes out, 8260 KiB of memory, [0-9]+.[0-9]+ s\n";
+  Result result = Shell("$VXRUN --engine=interpreter --stats $GUEST");
   EXPECT_EQ(result.output, "data\n");
-  EXPECT_THAT(result.error, MatchesRegex("vxrun: 8 instructions, 0 bytes in, 5 bytes out, 8260 KiB "
-                                         "of memory, [0-9]+.[0-9]+ s\n"));
+  EXPECT_THAT(result.error, MatchesRegex(cost));
+  result = Shell("$VXRUN --placement=shared --count --stats $GUEST");
+  EXPECT_EQ(result.output, "data\n");
+  EXPECT_THAT(result.error, MatchesRegex(cost + "vxrun: shared placement, translated [0-9]+ "
+                                                "instructions in 0.[0-9]+ s\n"));
 }
 
 TEST_F(VxrunTest, PrintsTheWholeOutcomeAsJson) {
   GuestCode(Mov(kEbx, 0xabcdef) + Exit(3));
-  const Result result = Shell("$VXRUN --json $GUEST");
+  const Result result = Shell("$VXRUN --count --json $GUEST");
   EXPECT_EQ(result.status, 3);
   EXPECT_THAT(result.error,
               AllOf(StartsWith("{\"end\":\"exited\",\"exit_status\":3,\"registers\":{\"eax\":"),

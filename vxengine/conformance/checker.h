@@ -14,11 +14,18 @@ namespace vx::conformance {
 // What the command line says.
 struct Settings {
   Engine engine = Engine::kInterpreter;
+  Placement placement = Placement::kShared;
   uint64_t seed = 1;
   uint32_t cases = 200;        // per form
   uint32_t sequences = 60000;  // random ones, over all shards
 };
 Settings& TheSettings();
+
+// How many cases were compared, and how many of them said nothing.
+struct Counts {
+  uint64_t cases = 0, unjudged = 0;
+};
+Counts& TheCounts();
 
 // The cases on which the engine does not do what the CPU does, corrected by deviations.h.
 std::vector<size_t> Disagreements(std::span<const Case> cases);

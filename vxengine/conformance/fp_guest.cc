@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "vxengine/conformance/checker.h"
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/guest_code.h"
 
@@ -155,6 +156,7 @@ std::vector<FpResult> RunInGuest(Engine engine, std::span<const FpCase> cases) {
     const std::span<const FpCase> rest = cases.subspan(results.size());
     Options options;
     options.engine = engine;
+    options.placement = TheSettings().placement;
     options.limits.instructions = rest.size() * kInstructionsPerCase;
     options.limits.stack = VX_STACK_MIN;
     const auto sandbox = Sandbox::Create(*program, options);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "vxengine/conformance/checker.h"
 #include "vxengine/testing/elf_builder.h"
 
 namespace vx::conformance {
@@ -149,6 +150,7 @@ Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segment
   if (!program.ok()) return fail(program.status());
   Options options;
   options.engine = engine;
+  options.placement = TheSettings().placement;
   options.profile = profile;
   options.limits.instructions = instructions;
   options.limits.stack = VX_STACK_MIN;

@@ -1,4 +1,4 @@
-// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --seed=N, --cases=N (per
+// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --seed=N, --cases=N (per
 // form),
 // --sequences=N.
 #include <gtest/gtest.h>
@@ -20,6 +20,11 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
     if (engine.ok()) settings->engine = *engine;
     return engine.ok();
   }
+  if (absl::ConsumePrefix(&flag, "--placement=")) {
+    const absl::StatusOr<Placement> placement = ParsePlacement(std::string(flag));
+    if (placement.ok()) settings->placement = *placement;
+    return placement.ok();
+  }
   if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);
   if (absl::ConsumePrefix(&flag, "--cases=")) return absl::SimpleAtoi(flag, &settings->cases);
   if (absl::ConsumePrefix(&flag, "--sequences=")) {
@@ -27,6 +32,18 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
   }
   return false;
 }
+
+// Tells how many cases said nothing, whoever the oracle is; more than 1 in 50 would be too many.
+class UnjudgedCases : public testing::Environment {
+ public:
+  void TearDown() override {
+    const Counts& counts = TheCounts();
+    std::fprintf(stderr, "conformance: %llu cases, %llu of them unjudged\n",
+                 static_cast<unsigned long long>(counts.cases),
+                 static_cast<unsigned long long>(counts.unjudged));
+    EXPECT_LE(counts.unjudged * 50, counts.cases);
+  }
+};
 
 }  // namespace
 }  // namespace vx::conformance
@@ -38,5 +55,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: unknown flag or bad value\n", argv[i]);
     return 2;
   }
+  testing::AddGlobalTestEnvironment(new vx::conformance::UnjudgedCases);
   return RUN_ALL_TESTS();
 }

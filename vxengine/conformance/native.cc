@@ -13,11 +13,46 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 
 namespace vx::conformance {
 namespace {
 
 constexpr char kOraclePath[] = "vxengine/conformance/native_oracle";
+constexpr char kQemu[] = "qemu-i386";
+
+// Starts the oracle with its standard input and output; 0 or an error.
+int Spawn(bool qemu, int in, int out, pid_t* child) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in, 0);
+  posix_spawn_file_actions_adddup2(&actions, out, 1);
+  static const std::string stack = std::to_string(ORACLE_QEMU_STACK);
+  // One instruction at a time: CMPXCHG8B behind an instruction whose flags it hasn't worked out yet
+  // makes qemu 7.2 fail an assertion.
+  const char* const qemu_argv[] = {kQemu, "-singlestep", "-s", stack.c_str(), kOraclePath, nullptr};
+  const char* const own_argv[] = {kOraclePath, nullptr};
+  const char* const envp[] = {nullptr};
+  const int error =
+      qemu ? posix_spawnp(child, kQemu, &actions, nullptr, const_cast<char* const*>(qemu_argv),
+                          const_cast<char* const*>(envp))
+           : posix_spawn(child, kOraclePath, &actions, nullptr, const_cast<char* const*>(own_argv),
+                         const_cast<char* const*>(envp));
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+// True if the kernel refuses 32-bit programs, or they die of their first instruction.
+bool HostIsWithout32Bit() {
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  pid_t child;
+  const int error = Spawn(false, null, null, &child);
+  close(null);
+  if (error != 0) return error == ENOEXEC;
+  int status;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFSIGNALED(status);
+}
 
 bool WriteAll(int fd, const void* from, size_t size) {
   for (size_t done = 0; done < size;) {
@@ -104,8 +139,8 @@ void Native::Die(const char* what) {
   std::fprintf(
       stderr,
       "conformance: %s (%s): %s. These tests need a host whose kernel runs 32-bit x86 code "
-      "(CONFIG_IA32_EMULATION); there is no result without it.\n",
-      what, kOraclePath, std::strerror(errno));
+      "(CONFIG_IA32_EMULATION), or else %s (Debian: qemu-user); there is no result without.\n",
+      what, kOraclePath, std::strerror(errno), kQemu);
   std::exit(1);
 }
 
@@ -113,15 +148,11 @@ Native::Native() {
   signal(SIGPIPE, SIG_IGN);
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) Die("pipe");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-  posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-  const char* const argv[] = {kOraclePath, nullptr};
-  const char* const envp[] = {nullptr};
-  errno = posix_spawn(&child_, kOraclePath, &actions, nullptr, const_cast<char* const*>(argv),
-                      const_cast<char* const*>(envp));
-  posix_spawn_file_actions_destroy(&actions);
+  is_qemu_ = HostIsWithout32Bit();
+  if (is_qemu_) {
+    std::fprintf(stderr, "conformance: this host can't run 32-bit code; %s is the oracle\n", kQemu);
+  }
+  errno = Spawn(is_qemu_, in[0], out[1], &child_);
   if (errno != 0) Die("cannot start the oracle");
   close(in[0]);
   close(out[1]);
@@ -159,6 +190,7 @@ Native& ThisCpu() {
 }
 
 bool IsReferenceCpu() {
+  if (ThisCpu().is_qemu()) return false;
   unsigned eax, ebx, ecx, edx;
   if (!__get_cpuid(0, &eax, &ebx, &ecx, &edx) || ebx != signature_AMD_ebx) return false;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return false;

@@ -27,6 +27,12 @@
 #define ORACLE_OWN 0x5c9a3000u
 #define ORACLE_OWN_SIZE 0x200000u
 
+/* Under qemu-user, a stack of this size: one that fits below the image only, so that what qemu maps
+ * for itself comes below that, far from the data. The oracle unmaps the stack. */
+#define ORACLE_QEMU_STACK 0x20000000u
+#define ORACLE_QEMU_OWN_SIZE 0x10000u
+#define ORACLE_QEMU_OWN (ORACLE_OWN - ORACLE_QEMU_STACK - ORACLE_QEMU_OWN_SIZE)
+
 #define ORACLE_PATCHES 4
 #define ORACLE_PATCH_SIZE 32
 

@@ -1,0 +1,13 @@
+"""The engines, and how a test is told which to run guests on."""
+
+ENGINES = {
+    "interpreter": ["--engine=interpreter"],
+    "exclusive": [
+        "--engine=translator",
+        "--placement=exclusive",
+    ],
+    "shared": [
+        "--engine=translator",
+        "--placement=shared",
+    ],
+}
