@@ -43,6 +43,7 @@ struct DecodeRequest {
   std::vector<std::string> arguments;
   Profile profile = Profile::kVx2026;
   Limits limits;
+  bool count_instructions = false;  // though there is no limit to them: see vx::Options
   absl::Time deadline = absl::InfiniteFuture();  // DEADLINE_EXCEEDED after it
   // May be empty; asked every 20 ms or so, CANCELLED once it says true.
   std::function<bool()> cancelled;

@@ -11,3 +11,9 @@ ENGINES = {
         "--placement=shared",
     ],
 }
+
+# Translated code is another when instructions are counted.
+ENGINES_AND_COUNTING = dict(
+    ENGINES,
+    counting = ENGINES["shared"] + ["--count"],
+)

@@ -1,5 +1,8 @@
 #include "vxengine/jail.h"
 
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#endif
 #include <errno.h>
 #include <linux/futex.h>
 #include <seccomp.h>
@@ -19,8 +22,7 @@
 namespace vx {
 namespace {
 
-// The sanitizers' run-time libraries reserve terabytes of address space and make calls of their
-// own.
+// The sanitizers' run-time libraries have much writable memory, and make calls of their own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSanitized = true;
 #else
@@ -33,7 +35,7 @@ struct AllowedCall {
 };
 
 // All that a worker can still ask of the kernel.
-std::vector<AllowedCall> AllowedCalls() {
+std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
   constexpr uint64_t kPrivateAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   std::vector<AllowedCall> calls = {
       // Encoded bytes come in, decoded bytes and the report go out.
@@ -47,14 +49,34 @@ std::vector<AllowedCall> AllowedCalls() {
         SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, kPrivateAnonymous)}},
       {SCMP_SYS(mremap), {SCMP_A3(SCMP_CMP_EQ, MREMAP_MAYMOVE)}},
       {SCMP_SYS(munmap), {}},
+      // The guest's memory; and code, while it is written.
+      {SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+      // After a fault of the guest's, or a timer.
+      {SCMP_SYS(rt_sigreturn), {}},
+      // For whom the timer is.
+      {SCMP_SYS(gettid), {}},
+      {SCMP_SYS(timer_create), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
+      {SCMP_SYS(timer_settime), {SCMP_A1(SCMP_CMP_EQ, 0)}},
+      {SCMP_SYS(timer_delete), {}},
+#if defined(__x86_64__)
+      // Where a guest's memory lies that isn't at address 0.
+      {SCMP_SYS(arch_prctl), {SCMP_A0(SCMP_CMP_EQ, ARCH_SET_GS)}},
+#endif
       // pthread_once says so when it is done, which the first C++ exception finds out.
       {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
       // The limit on CPU time.
       {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
       {SCMP_SYS(exit_group), {}},
   };
+  if (code.size != 0) {
+    const uint64_t begin = reinterpret_cast<uint64_t>(code.begin);
+    calls.push_back({SCMP_SYS(mprotect),
+                     {SCMP_A0(SCMP_CMP_MASKED_EQ, ~(code.size - 1), begin),
+                      SCMP_A1(SCMP_CMP_LE, CodeRange::kMostAtOnce),
+                      SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_EXEC)}});
+  }
   if (kSanitized) {
-    for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(gettid),
+    for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid),
                        SCMP_SYS(sched_yield), SCMP_SYS(clock_nanosleep), SCMP_SYS(rt_sigprocmask),
                        SCMP_SYS(mprotect), SCMP_SYS(sigaltstack)}) {
       calls.push_back({number, {}});
@@ -68,10 +90,10 @@ struct ResourceLimit {
   rlim_t value;
 };
 
-std::vector<ResourceLimit> ResourceLimits(uint64_t address_space) {
+std::vector<ResourceLimit> ResourceLimits(uint64_t data) {
   std::vector<ResourceLimit> limits = {
       {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NOFILE, 0}, {RLIMIT_NPROC, 0}};
-  if (!kSanitized) limits.push_back({RLIMIT_AS, address_space});
+  if (!kSanitized) limits.push_back({RLIMIT_DATA, data});
   return limits;
 }
 
@@ -79,14 +101,14 @@ absl::Status Failed(const char* step, int error) {
   return absl::UnavailableError(absl::StrCat("jail: ", step, ": ", strerror(error)));
 }
 
-absl::Status FilterSystemCalls() {
+absl::Status FilterSystemCalls(const CodeRange& code) {
   const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_KILL_PROCESS),
                                                                 seccomp_release);
   if (!filter) return Failed("seccomp_init", ENOMEM);
   // 32-bit and x32 calls on a 64-bit kernel.
   int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   if (error != 0) return Failed("seccomp_attr_set", -error);
-  for (const AllowedCall& call : AllowedCalls()) {
+  for (const AllowedCall& call : AllowedCalls(code)) {
     error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call.number, call.arguments.size(),
                                    call.arguments.data());
     if (error != 0) return Failed("seccomp_rule_add", -error);
@@ -105,14 +127,14 @@ absl::Status DieWithParent(pid_t parent) {
   return absl::OkStatus();
 }
 
-absl::Status EnterJail(uint64_t address_space) {
+absl::Status EnterJail(uint64_t data, const CodeRange& code) {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Failed("PR_SET_DUMPABLE", errno);
-  for (const ResourceLimit& limit : ResourceLimits(address_space)) {
+  for (const ResourceLimit& limit : ResourceLimits(data)) {
     const rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
     if (setrlimit(limit.resource, &both) != 0) return Failed("setrlimit", errno);
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("PR_SET_NO_NEW_PRIVS", errno);
-  return FilterSystemCalls();
+  return FilterSystemCalls(code);
 }
 
 }  // namespace vx

@@ -788,7 +788,7 @@ class Oracle {
         external.emplace_back(kOffset + branch->at + branch->instruction.raw.imm[0].offset, target);
       }
     }
-    for (const ExternalBranch& branch : region.branches) {
+    for (const Branch& branch : region.branches) {
       reported.emplace_back(branch.rel32, branch.target);
       if (branch.is_call != (code[branch.rel32 - kOffset - 1] == 0xe8)) return "is_call";
     }

@@ -342,14 +342,16 @@ void Sandbox::Rep::RunToEnd(Io& io, Cpu& cpu, Outcome* outcome) {
   outcome->end = *end;
 }
 
-absl::StatusOr<CodeRange> PrepareExclusive() {
+absl::StatusOr<Prepared> PrepareExclusive() {
   if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<AddressSpace>> space = AddressSpace::Exclusive();
+  absl::StatusOr<std::unique_ptr<AddressSpace>> space = TakeSpace(Placement::kExclusive);
   if (!space.ok()) return space.status();
   absl::StatusOr<const CodeArena*> arena = ReserveArena();
   if (!arena.ok()) return arena.status();
   prepared_space = *std::move(space);
-  return CodeRange{(*arena)->code(), CodeArena::kCodeSize};
+  return Prepared{
+      .code = {(*arena)->code(), CodeArena::kCodeSize},
+      .placement = prepared_space->exclusive() ? Placement::kExclusive : Placement::kShared};
 }
 
 }  // namespace vx

@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "vxengine/abi.h"
+#include "vxengine/code_range.h"
 #include "vxengine/machine/outcome.h"
 
 namespace vx {
@@ -146,16 +147,14 @@ class Sandbox {
   std::unique_ptr<Rep> rep_;
 };
 
-// For a process that is about to lock itself in: installs signal handlers, reserves what the next
-// exclusive sandbox needs and tells where its code will be. What then is left to do is: mmap of
-// private anonymous memory and mprotect without PROT_EXEC, mprotect with PROT_READ | PROT_EXEC of
-// pages of the code, sigreturn, and, for a limit on CPU time, timer_create, timer_settime and
-// timer_delete. To be called once.
-struct CodeRange {
-  const void* begin = nullptr;
-  size_t size = 0;  // bytes; nothing lies within 64 KiB on either side
+// For a process that is about to lock itself in (vxengine/jail.h tells what then is left to it):
+// installs signal handlers, reserves what the next sandbox that asks for the exclusive placement
+// needs, and tells where its code will be. To be called once.
+struct Prepared {
+  CodeRange code;
+  Placement placement = Placement::kExclusive;  // what that sandbox will get
 };
-absl::StatusOr<CodeRange> PrepareExclusive();
+absl::StatusOr<Prepared> PrepareExclusive();
 
 // Names for people and for options: "vx-2026", "interpreter", "page fault", ...
 std::string_view Name(Profile profile);

@@ -29,9 +29,9 @@
 namespace vx {
 namespace {
 
-// Address space for the worker itself: its code and libraries, buffers, and what the engine knows
-// about the guest's code.
-constexpr uint64_t kOwnAddressSpace = uint64_t{512} << 20;
+// Memory for the worker itself: its libraries' data, buffers, and what the engine knows about the
+// guest's code.
+constexpr uint64_t kOwnMemory = uint64_t{512} << 20;
 
 absl::StatusOr<size_t> ReadSome(std::span<uint8_t> buffer) {
   ssize_t count;
@@ -83,10 +83,10 @@ class WorkerIo final : public Io {
   std::string* const diagnostics_;
 };
 
-uint64_t AddressSpace(const RequestHeader& header) {
+uint64_t WritableMemory(const RequestHeader& header) {
   // Of guest memory there can't be more than 4 GiB; its book-keeping takes a few bytes a page.
   const uint64_t guest = std::min(header.limits.memory, uint64_t{1} << 32);
-  return kOwnAddressSpace + guest + guest / 32 + 2 * uint64_t{header.elf_size} +
+  return kOwnMemory + guest + guest / 32 + 2 * uint64_t{header.elf_size} +
          4 * uint64_t{header.arguments_size};
 }
 
@@ -99,7 +99,9 @@ absl::Status Decode(std::string_view parent, Report* report) {
   if (!header_bytes.ok()) return header_bytes.status();
   const absl::StatusOr<RequestHeader> header = DecodeRequestHeader(*header_bytes);
   if (!header.ok()) return header.status();
-  status = EnterJail(AddressSpace(*header));
+  const absl::StatusOr<Prepared> prepared = PrepareExclusive();
+  if (!prepared.ok()) return prepared.status();
+  status = EnterJail(WritableMemory(*header), prepared->code);
   if (!status.ok()) return status;
 
   // From here on nothing is trusted.
@@ -112,9 +114,12 @@ absl::Status Decode(std::string_view parent, Report* report) {
   const absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
       Sandbox::Create(*program, {.limits = header->limits,
                                  .profile = header->profile,
+                                 .placement = Placement::kExclusive,
+                                 .count_instructions = header->count_instructions,
                                  .arguments = DecodeArguments(*arguments)});
   if (!sandbox.ok()) return sandbox.status();
   WorkerIo io(&report->diagnostics);
+  report->placement = (*sandbox)->placement();
   report->outcome = (*sandbox)->Run(io);
   report->description = Describe(report->outcome, **program);
   return absl::OkStatus();

@@ -97,6 +97,7 @@ void RequestFields(Stream& stream, Header& header) {
   stream.Field(header.elf_size);
   stream.Field(header.arguments_size);
   stream.EnumField(header.profile, Profile::kVx2026, Profile::kVx2026Int);
+  stream.EnumField(header.count_instructions, false, true);
   stream.Field(header.limits.memory);
   stream.Field(header.limits.stack);
   stream.Field(header.limits.instructions);
@@ -198,6 +199,7 @@ std::string EncodeReport(const Report& report) {
   writer.Put(static_cast<uint8_t>(report.status.code()));
   writer.Field(absl::StrCat(report.status.message()), kTextMax);
   OutcomeFields(writer, report.outcome);
+  writer.EnumField(report.placement, Placement::kShared, Placement::kExclusive);
   writer.Field(report.description, kTextMax);
   writer.Field(report.diagnostics, VX_DIAGNOSTICS_KEPT);
   return writer.Take();
@@ -213,6 +215,7 @@ absl::StatusOr<Report> DecodeReport(std::string_view bytes) {
   reader.EnumField(code, absl::StatusCode::kOk, absl::StatusCode::kUnauthenticated);
   reader.Field(message, kTextMax);
   OutcomeFields(reader, report.outcome);
+  reader.EnumField(report.placement, Placement::kShared, Placement::kExclusive);
   reader.Field(report.description, kTextMax);
   reader.Field(report.diagnostics, VX_DIAGNOSTICS_KEPT);
   if (!reader.ok_and_at_end() || version != kVersion) {

@@ -30,10 +30,11 @@ struct RequestHeader {
   uint32_t elf_size = 0;
   uint32_t arguments_size = 0;
   Profile profile = Profile::kVx2026;
+  bool count_instructions = false;
   Limits limits;
 };
 
-inline constexpr size_t kRequestHeaderSize = 49;
+inline constexpr size_t kRequestHeaderSize = 50;
 
 std::string EncodeRequestHeader(const RequestHeader& header);
 
@@ -47,6 +48,7 @@ std::vector<std::string> DecodeArguments(std::string_view bytes);
 struct Report {
   absl::Status status;
   Outcome outcome;
+  Placement placement = Placement::kExclusive;  // that the guest had
   std::string description;
   std::string diagnostics;
 };

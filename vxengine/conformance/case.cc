@@ -102,7 +102,8 @@ std::string Difference(const Result& expected, const Result& actual) {
     differ(kGprNames[i], absl::StrFormat("%#x", expected.state.gpr[i]),
            absl::StrFormat("%#x", actual.state.gpr[i]));
   }
-  differ("eflags", Flags(expected.state.eflags), Flags(actual.state.eflags));
+  const uint32_t unknown = kStatusFlags & ~(expected.valid_flags & actual.valid_flags);
+  differ("eflags", Flags(expected.state.eflags & ~unknown), Flags(actual.state.eflags & ~unknown));
   differ("eip", absl::StrFormat("%#x", expected.state.eip),
          absl::StrFormat("%#x", actual.state.eip));
   for (int i = 0; i < 8; ++i) {

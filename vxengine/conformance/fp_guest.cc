@@ -17,7 +17,7 @@ namespace {
 using ::vx::testing::Bytes;
 using ::vx::testing::Imm32;
 
-constexpr uint32_t kDriver = 0x5d000000, kCode = 0x5d200000;  // the case's code
+constexpr uint32_t kDriver = 0x5d000000, kDriverCode = 0x5d200000;  // the case's code
 constexpr uint32_t kBuffers = 0x5d600000;
 
 // What the guest reads: an FXSAVE image, EAX, ECX, EFLAGS, padding, the operands' area.
@@ -43,7 +43,7 @@ std::string DriverCode(uint32_t* back) {
   code += Bytes({0xff, 0x35}) + Imm32(kIn + kInEflags) + Bytes({0x9d});  // push; popfd
   code += Bytes({0x8b, 0x0d}) + Imm32(kIn + kInEcx);                     // mov ecx
   code += Bytes({0x8b, 0x05}) + Imm32(kIn + kInEax);                     // mov eax
-  code += Jump(kDriver + code.size(), kCode);
+  code += Jump(kDriver + code.size(), kDriverCode);
   *back = kDriver + code.size();
   code += Bytes({0x89, 0x05}) + Imm32(kOut + kOutEax);
   code += Bytes({0x89, 0x0d}) + Imm32(kOut + kOutEcx);
@@ -116,7 +116,7 @@ FpResult Decode(const Outcome& outcome, size_t code_size) {
                   .eax = registers.gpr[kEax],
                   .ecx = registers.gpr[kEcx],
                   .eflags = registers.eflags};
-  result.offset = registers.eip - kCode;
+  result.offset = registers.eip - kDriverCode;
   result.trap = outcome.trap;
   if (outcome.end != Outcome::End::kTrapped) {
     result.failure = absl::StrFormat("ended (%d) at eip %#x: %s", static_cast<int>(outcome.end),
@@ -143,11 +143,11 @@ std::vector<FpResult> RunInGuest(Engine engine, std::span<const FpCase> cases) {
   const size_t code_size = code.size();
   uint32_t back;
   const std::string driver = DriverCode(&back);
-  code += Jump(kCode + code_size, back);
+  code += Jump(kDriverCode + code_size, back);
   const auto program = Program::Load(
       testing::BuildElf({.entry = kDriver,
                          .segments = {{kDriver, driver, 0, testing::kElfR | testing::kElfX},
-                                      {kCode, code, 0, testing::kElfR | testing::kElfX},
+                                      {kDriverCode, code, 0, testing::kElfR | testing::kElfX},
                                       {kFpPage, "", kFpPageSize, testing::kElfR | testing::kElfW},
                                       {kBuffers, "", 0x2000, testing::kElfR | testing::kElfW}},
                          .symbols = {}}));

@@ -1,9 +1,8 @@
 // x87 and SSE arithmetic, as an engine has it, against this machine's CPU: every form, every
 // rounding mode and precision, denormals, NaNs, flags and traps. --cases=N for other numbers of
-// them.
+// them. The interpreter has none of it.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "vxengine/conformance/checker.h"
@@ -12,17 +11,6 @@
 
 namespace vx::conformance {
 namespace {
-
-// The engines that have floating-point arithmetic; the interpreter's is #UD. What isn't here is
-// skipped.
-const std::vector<Engine> kFloatingPointEngines = {};
-
-bool HasFloatingPoint(Engine engine) {
-  return std::find(kFloatingPointEngines.begin(), kFloatingPointEngines.end(), engine) !=
-         kFloatingPointEngines.end();
-}
-
-constexpr char kSkipped[] = "the engine has no floating-point arithmetic";
 
 std::vector<FpForm> AllForms() {
   std::vector<FpForm> forms = SseArithmeticForms();
@@ -35,7 +23,6 @@ class FloatingPointTest : public testing::TestWithParam<FpForm> {};
 
 TEST_P(FloatingPointTest, AgreesWithTheCpu) {
   const Engine engine = TheSettings().engine;
-  if (!HasFloatingPoint(engine)) GTEST_SKIP() << kSkipped;
   ExpectFpAgreement(engine, GetParam(), 3 * TheSettings().cases);
 }
 
@@ -49,7 +36,6 @@ class SequenceTest : public testing::TestWithParam<int> {};
 
 TEST_P(SequenceTest, AgreesWithTheCpu) {
   const Engine engine = TheSettings().engine;
-  if (!HasFloatingPoint(engine)) GTEST_SKIP() << kSkipped;
   std::vector<FpForm> forms = AllForms();
   const std::vector<FpForm> state = FpStateForms();
   for (int i = 0; i < 2; ++i) forms.insert(forms.end(), state.begin(), state.end());

@@ -1,6 +1,7 @@
 #include "vxengine/conformance/guest.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -34,6 +35,7 @@ constexpr size_t kRecordSize = kSavedSize + kDataSize;
 
 // Enough for every case and its driver code; a case that loops is stopped.
 constexpr uint64_t kInstructionsPerCase = 1'000'000;
+constexpr std::chrono::milliseconds kTimePerCase(200);
 
 class Collector : public Io {
  public:
@@ -138,7 +140,7 @@ std::string ToString(const std::vector<uint8_t>& bytes) {
 }
 
 Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segments,
-                 uint64_t instructions, Io* io) {
+                 size_t cases, Io* io) {
   const auto fail = [](const absl::Status& status) {
     Outcome outcome;
     outcome.end = Outcome::End::kHostFailed;
@@ -152,7 +154,11 @@ Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segment
   options.engine = engine;
   options.placement = TheSettings().placement;
   options.profile = profile;
-  options.limits.instructions = instructions;
+  if (TheSettings().count) {
+    options.limits.instructions = cases * kInstructionsPerCase;
+  } else {
+    options.limits.cpu_time = cases * kTimePerCase;
+  }
   options.limits.stack = VX_STACK_MIN;
   const auto sandbox = Sandbox::Create(*program, options);
   if (!sandbox.ok()) return fail(sandbox.status());
@@ -165,6 +171,7 @@ Result DecodeOutcome(const Outcome& outcome) {
                   .eflags = outcome.registers.eflags,
                   .eip = outcome.registers.eip,
                   .xmm = outcome.registers.xmm};
+  result.valid_flags = outcome.valid_flags;
   switch (outcome.end) {
     case Outcome::End::kTrapped:
       if (outcome.trap.cause != TrapCause::kInvalidOpcode || result.state.eip != kExit) {
@@ -221,7 +228,7 @@ std::vector<Result> RunUntilTrap(Engine engine, std::span<const Case> cases) {
             {kExit, save, 0, kElfR | kElfX},
             {kData, background, 0, kElfR | kElfW},
             {kSaved, "", kDriverDataSize, kElfR | kElfW}},
-           cases.size() * kInstructionsPerCase, &io);
+           cases.size(), &io);
   std::vector<Result> results;
   for (size_t at = 0; at + kRecordSize <= io.output.size(); at += kRecordSize) {
     results.push_back(DecodeRecord(std::string_view(io.output).substr(at, kRecordSize)));
@@ -243,7 +250,7 @@ Result RunAlone(Engine engine, const Case& test, Profile profile) {
                                  {kCode, code, kCodeSize, kElfR | kElfX},
                                  {kExit, "\x0f\x0b", 0, kElfR | kElfX},
                                  {kData, ToString(InitialData(test)), 0, kElfR | kElfW}},
-                                kInstructionsPerCase, &io));
+                                1, &io));
 }
 
 bool IsDriverMemory(uint32_t address) {

@@ -1,4 +1,4 @@
-// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --seed=N, --cases=N (per
+// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count, --seed=N, --cases=N (per
 // form),
 // --sequences=N.
 #include <gtest/gtest.h>
@@ -24,6 +24,10 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
     const absl::StatusOr<Placement> placement = ParsePlacement(std::string(flag));
     if (placement.ok()) settings->placement = *placement;
     return placement.ok();
+  }
+  if (flag == "--count") {
+    settings->count = true;
+    return true;
   }
   if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);
   if (absl::ConsumePrefix(&flag, "--cases=")) return absl::SimpleAtoi(flag, &settings->cases);

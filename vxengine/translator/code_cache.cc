@@ -26,12 +26,18 @@ absl::Status Failed(const char* what) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CodeArena>> CodeArena::Reserve() {
-  void* const got = mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  // More than it takes, of which what doesn't lie right is given back.
+  const uint64_t most = kSize + kCodeSize;
+  void* const got = mmap(nullptr, most, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED) return Failed("reserving address space");
-  return std::unique_ptr<CodeArena>(new CodeArena(static_cast<uint8_t*>(got)));
+  uint8_t* const begin = static_cast<uint8_t*>(got);
+  const uint64_t before = (0 - reinterpret_cast<uint64_t>(got)) % kCodeSize;
+  if (before != 0) munmap(begin, before);
+  munmap(begin + before + kSize, most - before - kSize);
+  return std::unique_ptr<CodeArena>(new CodeArena(begin + before));
 }
 
-CodeArena::~CodeArena() { munmap(base_, kSize); }
+CodeArena::~CodeArena() { munmap(code_, kSize); }
 
 CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
                      uint8_t budget_offset)
@@ -117,6 +123,9 @@ absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) co
 }
 
 absl::Status CodeCache::Install(const Region& region) {
+  if (region.code.size() > CodeRange::kMostAtOnce - 2 * kPage) {
+    return absl::InternalError(absl::StrCat("a region of ", region.code.size(), " bytes"));
+  }
   if (next_ + region.code.size() + kPage > CodeArena::kCodeSize) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the code cache of ", CodeArena::kCodeSize >> 20, " MiB is full"));
@@ -158,7 +167,8 @@ absl::Status CodeCache::Write(const Region& region, std::span<const Patch> patch
   std::sort(pages.begin(), pages.end());
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (const auto& [first, last] : pages) {
-    if (!ranges.empty() && first <= ranges.back().second) {
+    if (!ranges.empty() && first <= ranges.back().second &&
+        (last - ranges.back().first) * kPage <= CodeRange::kMostAtOnce) {
       ranges.back().second = std::max(ranges.back().second, last);
     } else {
       ranges.emplace_back(first, last);

@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "vxengine/code_range.h"
 #include "vxengine/translator/guest_text.h"
 #include "vxengine/translator/region.h"
 #include "vxengine/verifier.h"
@@ -33,19 +34,20 @@ class CodeArena {
  public:
   static constexpr uint64_t kCodeSize = uint64_t{128} << 20;
   static constexpr uint64_t kEntriesSize = uint64_t{16} << 30;
-  static constexpr uint64_t kGuard = 0x10000;  // around the code
+  static constexpr uint64_t kGuard = CodeRange::kMostAtOnce;  // behind the code, and its entries
 
   // RESOURCE_EXHAUSTED if the process may not have so much.
   static absl::StatusOr<std::unique_ptr<CodeArena>> Reserve();
   ~CodeArena();
 
-  uint8_t* code() const { return base_ + kGuard; }
-  uint8_t* entries() const { return base_ + kGuard + kCodeSize + kGuard; }
+  // A multiple of kCodeSize.
+  uint8_t* code() const { return code_; }
+  uint8_t* entries() const { return code_ + kCodeSize + kGuard; }
 
  private:
-  static constexpr uint64_t kSize = kGuard + kCodeSize + kGuard + kEntriesSize + kGuard;
-  explicit CodeArena(uint8_t* base) : base_(base) {}
-  uint8_t* const base_;
+  static constexpr uint64_t kSize = kCodeSize + kGuard + kEntriesSize + kGuard;
+  explicit CodeArena(uint8_t* code) : code_(code) {}
+  uint8_t* const code_;
 };
 
 // Find, code() and entries() from any thread at any time; the rest from one thread at a time, while

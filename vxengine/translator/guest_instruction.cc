@@ -285,6 +285,7 @@ class Decoder {
       i_.undefined = opcode.undefined;
       if (i_.kind == Kind::kInterpret) return false;
       if (format_ & kNo66 && i_.prefix66) return false;
+      if (i_.uses_x87() && profile_ == Profile::kVx2026Int) return false;
       if (format_ & kModRm ? !ModRm() || !CheckGroup() : !ImpliedOperands()) return false;
       if (i_.kind != Kind::kString) i_.repeat = 0;
     }
@@ -490,7 +491,6 @@ class Decoder {
   }
 
   bool CheckX87(unsigned digit) {
-    if (profile_ == Profile::kVx2026Int) return false;
     const X87Row& row = kX87[i_.opcode & 7];
     i_.rm_operand = Operand::kNone;
     if (i_.opcode == 0xdb && !i_.memory && digit >= 5) i_.written = kAll;  // F(U)COMI
