@@ -155,8 +155,9 @@ constexpr void AddOneByteOpcodes(Table& table) {
   add(kSized, {0x98, 0x99}, Plain());                                    // CWDE CDQ
   add(kPlain, {0x9b, 0x9e, 0x9f}, Plain());                              // FWAIT SAHF LAHF
   constexpr Row kStrings = Plain(0, kNext, kString | kNeeds67);
-  add(kPlain | kOnlyF3 | kOnlyF2, {{0xa4, 0xa7}, {0xaa, 0xaf}}, kStrings);  // MOVS CMPS STOS LODS
-  add(kOnly66, {0xa5, 0xa7, 0xab, 0xad, 0xaf}, kStrings);                   // SCAS
+  add(kPlain | kOnlyF3, {{0xa4, 0xa7}, {0xaa, 0xaf}}, kStrings);  // MOVS CMPS STOS LODS
+  add(kOnlyF2, {0xa6, 0xa7, 0xae, 0xaf}, kStrings);               // SCAS
+  add(kOnly66, {0xa5, 0xa7, 0xab, 0xad, 0xaf}, kStrings);
   add(kPlain, {0xa8}, Plain(1));                                            // TEST
   add(kSized, {0xa9}, Plain(4));                                            // TEST
   add(kPlain, {{0xb0, 0xb7}}, OpcodeRegister(kByte, 1));                    // MOV
@@ -202,7 +203,7 @@ constexpr void AddTwoByteOpcodes(Table& table) {
   add(kSized, {0xba}, Group(0xf0, kGpr, 1));                      // BT BTS BTR BTC
   add(kSized, {0xa4, 0xac}, ModRm(kGpr, kGpr, 1));                // SHLD SHRD
   add(kSized, {0xa5, 0xad}, kGprGpr);                             // SHLD SHRD
-  add(kPlain, {0xae}, Forms(kFenceForms, 0x80));                  // LFENCE MFENCE SFENCE CLFLUSH
+  add(kPlain, {0xae}, Forms(kFenceForms, 0));                     // LFENCE MFENCE SFENCE
   add(kSized, {0xaf}, kGprGpr);                                   // IMUL
   add(kPlain, {0xb0, 0xc0}, ModRm(kByte, kByte));                 // CMPXCHG XADD
   add(kSized, {0xb1, 0xc1}, kGprGpr);                             // CMPXCHG XADD
@@ -496,6 +497,8 @@ constexpr int16_t kMeteringKeepingFlags[] = {
     0xe9, kAny, kAny, kAny, kAny,                     // jmp rel32
     0x44, 0x89, 0xd1,                                 // mov ecx, r10d
 };
+// The highest bytes of what the budget changes by: it never grows.
+constexpr size_t kUnitsTop = 8, kUnitsTopKeepingFlags = 14;
 constexpr size_t kBehindJump = 3;  // the bytes behind rel32 where flags are kept
 
 // ------------------------------------------------------------------------------------------------
@@ -624,8 +627,10 @@ class Verifier {
   bool Metering(size_t at, size_t* end) {
     size_t branch_end;
     if (Matches(at, kMetering)) {
+      if (code_[at + kUnitsTop] >= 0x80) return false;
       *end = branch_end = at + std::size(kMetering);
     } else if (Matches(at, kMeteringKeepingFlags)) {
+      if (code_[at + kUnitsTopKeepingFlags] < 0x80) return false;
       *end = at + std::size(kMeteringKeepingFlags);
       branch_end = *end - kBehindJump;
     } else {

@@ -202,7 +202,6 @@ constexpr const char* kAdmittedMemory[] = {
     "67 41 80 38 05",              // cmp byte [r8d], 5
     "67 41 81 7b 04 01 00 00 00",  // cmp dword [r11d+4], 1
     "67 0f 18 08",                 // prefetcht0
-    "67 0f ae 38",                 // clflush
     "67 0f c3 08",                 // movnti
     "67 0f c7 08",                 // cmpxchg8b
     "67 0f b1 08",                 // cmpxchg
@@ -295,7 +294,6 @@ constexpr Refused kRefused[] = {
     {"67 c3", "prefix 67 without use"},
     {"89 18", "memory operand without prefix 67"},
     {"8b 04 25 78 56 34 12", "memory operand without prefix 67"},
-    {"0f ae 38", "memory operand without prefix 67"},
     {"0f 18 08", "memory operand without prefix 67"},
     {"d9 00", "memory operand without prefix 67"},
     {"0f 28 00", "memory operand without prefix 67"},
@@ -423,6 +421,7 @@ constexpr Refused kRefused[] = {
     {"67 0f ae 10", "not admitted with this ModRM"},     // ldmxcsr
     {"67 0f ae 18", "not admitted with this ModRM"},     // stmxcsr
     {"67 0f ae 28", "not admitted with this ModRM"},     // xrstor
+    {"67 0f ae 38", "not admitted with this ModRM"},     // clflush
     {"0f ae e9", "not admitted with this ModRM"},        // lfence, otherwise
     {"67 d9 20", "not admitted with this ModRM"},        // fldenv
     {"67 dd 30", "not admitted with this ModRM"},        // fnsave
@@ -770,13 +769,16 @@ class Oracle {
     if (falls || returns) return "falls out of the region";
     if (boundaries != region.boundaries) return "other boundaries";
 
-    std::vector<std::pair<uint32_t, uint32_t>> external, reported;
+    std::vector<std::pair<uint32_t, uint32_t>> direct, reported;
     for (const auto& [branch, where] : branches) {
       const int64_t target = Target(*branch);
       if (where == "return_miss") {
         if (target != rules_.return_miss) return "return site: " + Text(*branch);
       } else if (target >= kOffset && target < static_cast<int64_t>(kOffset + code.size())) {
         if (!IsIn(boundaries, target)) return "into an instruction: " + Text(*branch);
+        if (where != "inside" && branch->instruction.raw.imm[0].size == 32) {
+          direct.emplace_back(kOffset + branch->at + branch->instruction.raw.imm[0].offset, target);
+        }
       } else if (where == "inside") {
         return "out of the region: " + Text(*branch);
       } else if (!branch->Is({ZYDIS_MNEMONIC_CALL}) || !IsIn(rules_.helpers, target)) {
@@ -785,14 +787,14 @@ class Oracle {
         if (!IsIn(rules_.stubs, target) && !rules_.is_entry(static_cast<uint32_t>(target))) {
           return "out of the region: " + Text(*branch);
         }
-        external.emplace_back(kOffset + branch->at + branch->instruction.raw.imm[0].offset, target);
+        direct.emplace_back(kOffset + branch->at + branch->instruction.raw.imm[0].offset, target);
       }
     }
     for (const Branch& branch : region.branches) {
       reported.emplace_back(branch.rel32, branch.target);
       if (branch.is_call != (code[branch.rel32 - kOffset - 1] == 0xe8)) return "is_call";
     }
-    return external == reported ? "" : "other external branches";
+    return direct == reported ? "" : "other direct branches";
   }
 
   // What is unsafe about an instruction that is no part of a sequence, or "". Of direct branches
@@ -1194,8 +1196,10 @@ constexpr Listed kListed[] = {
     {"-", "04 0c 14 1c 24 2c 34 3c a8 9b 9e 9f c3 f5 f8 f9 fc fd", "plain"},
     {"- 66", "05 0d 15 1d 25 2d 35 3d 98 99 a9 90", "plain"},
     {"f3", "90", "plain"},
-    {"- f2 f3", "a4 a6 aa ac ae", "plain"},
-    {"- 66 f2 f3", "a5 a7 ab ad af", "plain"},
+    {"- f3", "a4 aa ac", "plain"},
+    {"- 66 f3", "a5 ab ad", "plain"},
+    {"- f2 f3", "a6 ae", "plain"},
+    {"- 66 f2 f3", "a7 af", "plain"},
     {"-", "b0 b1 b2 b3 b4 b5 b6 b7", "plain"},
     {"- 66", "b8 b9 ba bb bd be bf", "plain"},
     {"-", "80", "/01234567 B"},
@@ -1223,7 +1227,6 @@ constexpr Listed kListed[] = {
     {"- 66", "0fb6 0fbe", "G B"},
     {"-", "0fb0 0fc0", "B B"},
     {"- 66", "0fba", "/4567 G"},
-    {"-", "0fae", "/7 - m"},  // but the fences
     {"-", "0fc3", "G - m"},
     {"-", "0fc7", "/1 - m"},
     {"-", "0fc8 0fc9 0fca 0fcb 0fcd 0fce 0fcf", "plain"},

@@ -346,11 +346,11 @@ absl::StatusOr<Prepared> PrepareExclusive() {
   if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<AddressSpace>> space = TakeSpace(Placement::kExclusive);
   if (!space.ok()) return space.status();
-  absl::StatusOr<const CodeArena*> arena = ReserveArena();
-  if (!arena.ok()) return arena.status();
+  const absl::StatusOr<CodeRange> code = ReserveCode();
+  if (!code.ok()) return code.status();
   prepared_space = *std::move(space);
   return Prepared{
-      .code = {(*arena)->code(), CodeArena::kCodeSize},
+      .code = *code,
       .placement = prepared_space->exclusive() ? Placement::kExclusive : Placement::kShared};
 }
 

@@ -40,6 +40,7 @@ struct FpCase {
 
 struct FpResult {
   FpState state;
+  uint32_t valid_flags = kStatusFlags;  // which of the status flags are known
   std::optional<Trap> trap;
   uint32_t offset = 0;        // in the code, of where it trapped; its size if it ran to its end
   std::vector<uint8_t> area;  // empty after a trap

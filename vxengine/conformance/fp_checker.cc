@@ -19,6 +19,7 @@ void ExpectFpAgreement(Engine engine, const FpForm& form, uint32_t count) {
   for (const FpEncoding& encoding : form.encodings) {
     std::vector<FpCase> cases;
     for (uint32_t i = 0; i < each; ++i) cases.push_back(MakeFpCase(form, encoding, random));
+    ReleaseCpu();
     const std::vector<FpResult> actual = RunInGuest(engine, cases);
     for (size_t i = 0; i < cases.size(); ++i) {
       FpResult expected = RunOnCpu(cases[i]);

@@ -117,6 +117,7 @@ FpResult Decode(const Outcome& outcome, size_t code_size) {
                   .ecx = registers.gpr[kEcx],
                   .eflags = registers.eflags};
   result.offset = registers.eip - kDriverCode;
+  result.valid_flags = outcome.valid_flags;
   result.trap = outcome.trap;
   if (outcome.end != Outcome::End::kTrapped) {
     result.failure = absl::StrFormat("ended (%d) at eip %#x: %s", static_cast<int>(outcome.end),

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 namespace vx::conformance {
 namespace {
@@ -66,6 +67,9 @@ constexpr int kInvalidOpcodeVector = 6, kGeneralProtectionVector = 13, kPageFaul
 constexpr uint64_t kPageFaultWrite = 2;
 
 constexpr size_t kCodePageSize = 0x1000;
+
+constexpr int kSignals[] = {SIGFPE, SIGSEGV, SIGBUS, SIGILL};
+struct sigaction previous_actions[std::size(kSignals)];
 
 [[noreturn]] void Die(const char* what) {
   std::perror(what);
@@ -144,12 +148,22 @@ void SetUp() {
   struct sigaction action = {};
   action.sa_sigaction = HandleTrap;
   action.sa_flags = SA_SIGINFO;
-  for (int signal : {SIGFPE, SIGSEGV, SIGBUS, SIGILL}) {
-    if (sigaction(signal, &action, nullptr) != 0) Die("sigaction");
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    if (sigaction(kSignals[i], &action, &previous_actions[i]) != 0) Die("sigaction");
   }
 }
 
 }  // namespace
+
+void ReleaseCpu() {
+  if (running.code == nullptr) return;
+  munmap(reinterpret_cast<void*>(uintptr_t{kFpPage - kFpPageSize}), 3 * kFpPageSize);
+  munmap(running.code, kCodePageSize);
+  running.code = nullptr;
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    sigaction(kSignals[i], &previous_actions[i], nullptr);
+  }
+}
 
 FpResult RunOnCpu(const FpCase& test) {
   if (running.code == nullptr) SetUp();

@@ -26,18 +26,37 @@ absl::Status Failed(const char* what) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CodeArena>> CodeArena::Reserve() {
-  // More than it takes, of which what doesn't lie right is given back.
-  const uint64_t most = kSize + kCodeSize;
-  void* const got = mmap(nullptr, most, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (got == MAP_FAILED) return Failed("reserving address space");
-  uint8_t* const begin = static_cast<uint8_t*>(got);
-  const uint64_t before = (0 - reinterpret_cast<uint64_t>(got)) % kCodeSize;
-  if (before != 0) munmap(begin, before);
-  munmap(begin + before + kSize, most - before - kSize);
-  return std::unique_ptr<CodeArena>(new CodeArena(begin + before));
+  absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> one = ReserveTogether(1);
+  if (!one.ok()) return one.status();
+  return std::move(one->front());
 }
 
-CodeArena::~CodeArena() { munmap(code_, kSize); }
+absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> CodeArena::ReserveTogether(uint32_t count) {
+  const auto reserve = [](uint64_t size) {
+    void* const got = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return got == MAP_FAILED ? nullptr : static_cast<uint8_t*>(got);
+  };
+  // More than it takes, of which what doesn't lie right is given back.
+  const uint64_t size = count * kCodeSize, most = 2 * size + kGuard;
+  uint8_t* const got = reserve(most);
+  if (got == nullptr) return Failed("reserving address space");
+  const uint64_t before = (0 - reinterpret_cast<uint64_t>(got)) % size;
+  if (before != 0) munmap(got, before);
+  if (before != size) munmap(got + before + size + kGuard, size - before);
+  std::vector<std::unique_ptr<CodeArena>> arenas;
+  for (uint32_t n = 0; n < count; ++n) {
+    uint8_t* const entries = reserve(kEntriesSize);
+    if (entries == nullptr) return Failed("reserving address space");
+    arenas.emplace_back(new CodeArena(got + before + n * kCodeSize,
+                                      kCodeSize + (n + 1 == count ? kGuard : 0), entries));
+  }
+  return arenas;
+}
+
+CodeArena::~CodeArena() {
+  munmap(code_, code_size_);
+  munmap(entries_, kEntriesSize);
+}
 
 CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
                      uint8_t budget_offset)
@@ -126,7 +145,7 @@ absl::Status CodeCache::Install(const Region& region) {
   if (region.code.size() > CodeRange::kMostAtOnce - 2 * kPage) {
     return absl::InternalError(absl::StrCat("a region of ", region.code.size(), " bytes"));
   }
-  if (next_ + region.code.size() + kPage > CodeArena::kCodeSize) {
+  if (next_ + region.code.size() > CodeArena::kCodeSize - CodeRange::kMostAtOnce) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the code cache of ", CodeArena::kCodeSize >> 20, " MiB is full"));
   }

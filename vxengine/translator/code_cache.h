@@ -32,22 +32,27 @@ namespace vx {
 // where code may be.
 class CodeArena {
  public:
-  static constexpr uint64_t kCodeSize = uint64_t{128} << 20;
+  static constexpr uint64_t kCodeSize = uint64_t{64} << 20;
   static constexpr uint64_t kEntriesSize = uint64_t{16} << 30;
-  static constexpr uint64_t kGuard = CodeRange::kMostAtOnce;  // behind the code, and its entries
+  static constexpr uint64_t kGuard = CodeRange::kMostAtOnce;  // behind the code
 
   // RESOURCE_EXHAUSTED if the process may not have so much.
   static absl::StatusOr<std::unique_ptr<CodeArena>> Reserve();
+
+  // Several, the code of which makes one range together. `count`: a power of two.
+  static absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> ReserveTogether(uint32_t count);
+
   ~CodeArena();
 
-  // A multiple of kCodeSize.
   uint8_t* code() const { return code_; }
-  uint8_t* entries() const { return code_ + kCodeSize + kGuard; }
+  uint8_t* entries() const { return entries_; }
 
  private:
-  static constexpr uint64_t kSize = kCodeSize + kGuard + kEntriesSize + kGuard;
-  explicit CodeArena(uint8_t* code) : code_(code) {}
+  CodeArena(uint8_t* code, uint64_t code_size, uint8_t* entries)
+      : code_(code), code_size_(code_size), entries_(entries) {}
   uint8_t* const code_;
+  const uint64_t code_size_;  // with a guard
+  uint8_t* const entries_;
 };
 
 // Find, code() and entries() from any thread at any time; the rest from one thread at a time, while

@@ -32,7 +32,7 @@ class GuestThread {
 
  private:
   bool has_timer_ = false;
-  void* timer_ = nullptr;
+  int timer_ = 0;  // the kernel's number
 };
 
 // Makes the thread `tid` of this process, which runs translated code with a context whose `stop` has

@@ -106,14 +106,6 @@ vx_runtime_enter:
   stmxcsr VX_CTX_HOST_MXCSR(%r12)
   movq VX_CTX_CODE(%r12), %r13
   movq VX_CTX_ENTRIES(%r12), %r14
-  movups VX_CTX_XMM+0(%r12), %xmm0
-  movups VX_CTX_XMM+16(%r12), %xmm1
-  movups VX_CTX_XMM+32(%r12), %xmm2
-  movups VX_CTX_XMM+48(%r12), %xmm3
-  movups VX_CTX_XMM+64(%r12), %xmm4
-  movups VX_CTX_XMM+80(%r12), %xmm5
-  movups VX_CTX_XMM+96(%r12), %xmm6
-  movups VX_CTX_XMM+112(%r12), %xmm7
 /* From here to the end a signal that wants to stop the run sends control to vx_runtime_bail. */
   .globl vx_runtime_entering
 vx_runtime_entering:
@@ -123,6 +115,14 @@ vx_runtime_entering:
   je 1f
   fxrstor64 VX_CTX_FXSAVE(%r12)
 1:
+  movups VX_CTX_XMM+0(%r12), %xmm0
+  movups VX_CTX_XMM+16(%r12), %xmm1
+  movups VX_CTX_XMM+32(%r12), %xmm2
+  movups VX_CTX_XMM+48(%r12), %xmm3
+  movups VX_CTX_XMM+64(%r12), %xmm4
+  movups VX_CTX_XMM+80(%r12), %xmm5
+  movups VX_CTX_XMM+96(%r12), %xmm6
+  movups VX_CTX_XMM+112(%r12), %xmm7
   ldmxcsr VX_CTX_MXCSR(%r12)
   movl VX_CTX_EFLAGS(%r12), %eax
   pushq %rax

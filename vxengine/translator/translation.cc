@@ -10,7 +10,14 @@
 namespace vx {
 namespace {
 
-std::unique_ptr<CodeArena> reserved_arena;
+std::vector<std::unique_ptr<CodeArena>> reserved_arenas;
+
+absl::StatusOr<std::unique_ptr<CodeArena>> TakeArena() {
+  if (reserved_arenas.empty()) return CodeArena::Reserve();
+  std::unique_ptr<CodeArena> arena = std::move(reserved_arenas.back());
+  reserved_arenas.pop_back();
+  return arena;
+}
 
 uint64_t Now() {
   timespec now;
@@ -32,17 +39,18 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
 
 }  // namespace
 
-absl::StatusOr<const CodeArena*> ReserveArena() {
-  absl::StatusOr<std::unique_ptr<CodeArena>> arena = CodeArena::Reserve();
-  if (!arena.ok()) return arena.status();
-  reserved_arena = *std::move(arena);
-  return reserved_arena.get();
+absl::StatusOr<CodeRange> ReserveCode() {
+  constexpr uint32_t kModes = 2;  // of one run: block by block, and then each instruction, is counted
+  absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> arenas =
+      CodeArena::ReserveTogether(kModes);
+  if (!arenas.ok()) return arenas.status();
+  reserved_arenas = *std::move(arenas);
+  return CodeRange{reserved_arenas.front()->code(), kModes * CodeArena::kCodeSize};
 }
 
 absl::StatusOr<std::unique_ptr<Translation>> Translation::Create(const GuestText* text,
                                                                  TranslationMode mode) {
-  absl::StatusOr<std::unique_ptr<CodeArena>> arena = std::move(reserved_arena);
-  if (*arena == nullptr) arena = CodeArena::Reserve();
+  absl::StatusOr<std::unique_ptr<CodeArena>> arena = TakeArena();
   if (!arena.ok()) return arena.status();
   absl::StatusOr<std::unique_ptr<CodeCache>> cache =
       CodeCache::Create(*std::move(arena), *text, mode.placement, VX_CTX_BUDGET);

@@ -29,7 +29,7 @@ struct TranslationMode {
 // Thread-safe.
 class Translation {
  public:
-  // `text` outlives it. Takes the arena that ReserveArena kept, or one of its own.
+  // `text` outlives it. Takes an arena that ReserveCode has kept, if there is one.
   static absl::StatusOr<std::unique_ptr<Translation>> Create(const GuestText* text,
                                                              TranslationMode mode);
 
@@ -64,9 +64,9 @@ class Translation {
   std::atomic<bool> uses_x87_{false};
 };
 
-// Reserves address space for the next Translation to be created, so that a jail can know where code
-// will be. Not thread-safe.
-absl::StatusOr<const CodeArena*> ReserveArena();
+// Reserves address space for the translations of one program that a run of it may need, which the
+// next ones to be created will take, so that a jail can know where code will be. Not thread-safe.
+absl::StatusOr<CodeRange> ReserveCode();
 
 // The translations of one program. Thread-safe.
 class Translations {
