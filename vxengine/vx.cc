@@ -1,11 +1,9 @@
 #include "vxengine/vx.h"
 
-#include <openssl/evp.h>
 #include <time.h>
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <utility>
@@ -46,9 +44,6 @@ struct Program::Rep {
   Image image;  // points into `elf`
   std::unique_ptr<const GuestText> text;
   mutable std::unique_ptr<Translations> translations;
-  // Computed when first asked for: a jailed worker never asks, and could not let OpenSSL start up.
-  mutable std::once_flag hash_once;
-  mutable std::array<uint8_t, 32> sha256{};
 };
 
 absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view elf) {
@@ -65,14 +60,6 @@ absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view el
 
 Program::Program(std::unique_ptr<const Rep> rep) : rep_(std::move(rep)) {}
 Program::~Program() = default;
-
-const std::array<uint8_t, 32>& Program::sha256() const {
-  std::call_once(rep_->hash_once, [this] {
-    EVP_Digest(rep_->elf.data(), rep_->elf.size(), rep_->sha256.data(), nullptr, EVP_sha256(),
-               nullptr);
-  });
-  return rep_->sha256;
-}
 
 std::string Program::Symbolize(uint32_t address) const {
   return SymbolizeAddress(AsBytes(rep_->elf), address);

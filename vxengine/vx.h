@@ -36,9 +36,6 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  // SHA-256 of the ELF bytes: the program's name.
-  const std::array<uint8_t, 32>& sha256() const;
-
   // "inflate_fast+0x1f2" for an address in a function that the image's symbol table names, else "".
   // The table is the image's own claim: for people to read, never to be trusted.
   std::string Symbolize(uint32_t address) const;

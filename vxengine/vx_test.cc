@@ -105,16 +105,6 @@ TEST(Program, SaysWhatIsWrongWithAnImage) {
   EXPECT_THAT(status.message(), HasSubstr("e_machine is 0x3e"));
 }
 
-TEST(Program, IsNamedByTheSha256OfItsBytes) {
-  const auto program = Load(CodeElf(Exit(0)));
-  std::string hex;
-  for (uint8_t byte : program->sha256()) {
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  EXPECT_EQ(hex, "0207780ba37e908579b9fb2beabcbd10d5ccbb373e7e90fb1ada23f4fe940f48");
-}
-
 TEST(Program, OutlivesTheBytesItWasLoadedFrom) {
   auto elf = std::make_unique<std::string>(CodeElf(Copy()));
   const auto program = Load(*elf);

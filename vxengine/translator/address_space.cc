@@ -13,6 +13,9 @@ namespace vx {
 namespace {
 
 constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+// So many are made present when they are mapped, rather than by a fault each.
+constexpr uint32_t kFewPages = 32;
+
 constexpr uintptr_t kLowest = VX_LOWEST_ADDRESS;
 
 // Executable pages are for the translator to read: no guest byte is ever executed.
@@ -23,9 +26,10 @@ int Protection(uint8_t permissions) {
 
 void* Pointer(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
-void Remap(uintptr_t base, uint32_t first, uint32_t count, int protection) {
+void Remap(uintptr_t base, uint32_t first, uint32_t count, int protection, int flags) {
   void* const at = Pointer(base + uintptr_t{first} * Memory::kPageSize);
-  if (mmap(at, size_t{count} * Memory::kPageSize, protection, kFlags | MAP_FIXED, -1, 0) != at) {
+  if (mmap(at, size_t{count} * Memory::kPageSize, protection, kFlags | flags | MAP_FIXED, -1,
+           0) != at) {
     throw std::bad_alloc();
   }
 }
@@ -59,7 +63,7 @@ AddressSpace::~AddressSpace() {
 }
 
 void AddressSpace::Map(uint32_t first, uint32_t count, uint8_t permissions) {
-  Remap(base_, first, count, Protection(permissions));
+  Remap(base_, first, count, Protection(permissions), count <= kFewPages ? MAP_POPULATE : 0);
 }
 
 void AddressSpace::Protect(uint32_t first, uint32_t count, uint8_t permissions) {
@@ -69,6 +73,8 @@ void AddressSpace::Protect(uint32_t first, uint32_t count, uint8_t permissions) 
   }
 }
 
-void AddressSpace::Unmap(uint32_t first, uint32_t count) { Remap(base_, first, count, PROT_NONE); }
+void AddressSpace::Unmap(uint32_t first, uint32_t count) {
+  Remap(base_, first, count, PROT_NONE, 0);
+}
 
 }  // namespace vx

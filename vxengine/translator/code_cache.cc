@@ -18,6 +18,10 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr uint32_t kRegionAlignment = 16;
 constexpr uint8_t kInt3 = 0xcc;
+constexpr uint64_t kNewPages = 16;  // that are mapped at once
+
+// A table of entries up to this size is made present at once: faults cost more than zeroes.
+constexpr uint64_t kSmallTable = uint64_t{1} << 20;
 
 absl::Status Failed(const char* what) {
   return absl::ResourceExhaustedError(absl::StrCat("code cache: ", what, ": ", strerror(errno)));
@@ -87,14 +91,20 @@ absl::StatusOr<std::unique_ptr<CodeCache>> CodeCache::Create(std::unique_ptr<Cod
 absl::Status CodeCache::Initialize(const GuestText& text) {
   for (const GuestText::Range& range : text.ranges()) {
     const uint64_t begin = uint64_t{range.address} * 4, size = range.bytes.size() * 4;
-    if (mprotect(entries() + begin, size, PROT_READ | PROT_WRITE) != 0) {
+    if (mmap(entries() + begin, size, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED |
+                 (size <= kSmallTable ? MAP_POPULATE : 0),
+             -1, 0) == MAP_FAILED) {
       return Failed("making the table of entries accessible");
     }
     covered_.emplace_back(range.address, range.address + range.bytes.size() - 1);
   }
   const std::span<const uint8_t> runtime = RuntimeBytes();
   const Region region{.code = {runtime.begin(), runtime.end()}};
-  return Write(region, {});
+  absl::Status status = Open();
+  status.Update(Write(region, {}));
+  status.Update(Close());
+  return status;
 }
 
 std::atomic_ref<uint32_t> CodeCache::Slot(uint32_t eip) const {
@@ -175,45 +185,70 @@ absl::Status CodeCache::Install(const Region& region) {
   return absl::OkStatus();
 }
 
+absl::Status CodeCache::Open() {
+  writing_.store(1, std::memory_order_seq_cst);
+  return absl::OkStatus();
+}
+
+absl::Status CodeCache::Close() {
+  std::sort(writable_.begin(), writable_.end());
+  absl::Status status;
+  for (size_t n = 0; n < writable_.size();) {
+    const uint64_t first = writable_[n].first;
+    uint64_t last = writable_[n].second;
+    for (++n; n < writable_.size() && writable_[n].first <= last &&
+              (writable_[n].second - first) * kPage <= CodeRange::kMostAtOnce;
+         ++n) {
+      last = std::max(last, writable_[n].second);
+    }
+    if (mprotect(code() + first * kPage, (last - first) * kPage, PROT_READ | PROT_EXEC) != 0) {
+      status = Failed("making pages executable");
+    }
+  }
+  writable_.clear();
+  writing_.store(0, std::memory_order_seq_cst);
+  return status;
+}
+
+// Pages that have been used before are made writable, new ones mapped, some more than are needed,
+// and filled with INT3.
+absl::Status CodeCache::MakeWritable(uint64_t first, uint64_t last) {
+  for (; first < last && first < mapped_; ++first) {
+    const bool is_writable =
+        std::any_of(writable_.begin(), writable_.end(),
+                    [&](const auto& range) { return range.first <= first && first < range.second; });
+    if (is_writable) continue;
+    if (mprotect(code() + first * kPage, kPage, PROT_READ | PROT_WRITE) != 0) {
+      return Failed("making pages writable");
+    }
+    writable_.emplace_back(first, first + 1);
+  }
+  if (last <= mapped_) return absl::OkStatus();
+  const uint64_t end = std::max(last, mapped_ + kNewPages);
+  uint8_t* const at = code() + mapped_ * kPage;
+  const size_t size = (end - mapped_) * kPage;
+  if (mmap(at, size, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0) != at) {
+    return Failed("mapping pages");
+  }
+  memset(at, kInt3, size);
+  writable_.emplace_back(mapped_, end);
+  mapped_ = end;
+  return absl::OkStatus();
+}
+
 absl::Status CodeCache::Write(const Region& region, std::span<const Patch> patches) {
   const uint32_t end = next_ + static_cast<uint32_t>(region.code.size());
-  // Pages to open, as ranges: those of the region, and those with branches to be patched.
-  std::vector<std::pair<uint64_t, uint64_t>> pages;
-  pages.emplace_back(next_ / kPage, (end - 1) / kPage + 1);
+  absl::Status status = MakeWritable(next_ / kPage, (end - 1) / kPage + 1);
   for (const Patch& patch : patches) {
-    pages.emplace_back(patch.rel32 / kPage, (patch.rel32 + 3) / kPage + 1);
+    status.Update(MakeWritable(patch.rel32 / kPage, (patch.rel32 + 3) / kPage + 1));
   }
-  std::sort(pages.begin(), pages.end());
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;
-  for (const auto& [first, last] : pages) {
-    if (!ranges.empty() && first <= ranges.back().second &&
-        (last - ranges.back().first) * kPage <= CodeRange::kMostAtOnce) {
-      ranges.back().second = std::max(ranges.back().second, last);
-    } else {
-      ranges.emplace_back(first, last);
-    }
+  if (!status.ok()) return status;
+  std::copy(region.code.begin(), region.code.end(), code() + next_);
+  for (const Patch& patch : patches) {
+    const uint32_t distance = patch.target - (patch.rel32 + 4);
+    memcpy(code() + patch.rel32, &distance, sizeof distance);
   }
-  const auto protect = [&](int protection) {
-    for (const auto& [first, last] : ranges) {
-      if (mprotect(code() + first * kPage, (last - first) * kPage, protection) != 0) return false;
-    }
-    return true;
-  };
-  writing_.store(1, std::memory_order_seq_cst);
-  absl::Status status;
-  if (protect(PROT_READ | PROT_WRITE)) {
-    std::copy(region.code.begin(), region.code.end(), code() + next_);
-    const uint64_t filled = ((end - 1) / kPage + 1) * kPage;
-    std::fill(code() + end, code() + filled, kInt3);
-    for (const Patch& patch : patches) {
-      const uint32_t distance = patch.target - (patch.rel32 + 4);
-      memcpy(code() + patch.rel32, &distance, sizeof distance);
-    }
-  } else {
-    status = Failed("making pages writable");
-  }
-  if (!protect(PROT_READ | PROT_EXEC) && status.ok()) status = Failed("making pages executable");
-  writing_.store(0, std::memory_order_seq_cst);
   next_ = (end + kRegionAlignment - 1) / kRegionAlignment * kRegionAlignment;
   return status;
 }

@@ -73,8 +73,13 @@ class CodeCache {
   // Where the next region will lie.
   uint32_t next_offset() const { return next_; }
 
+  // Regions are put into the cache between these two: pages are made writable when a region needs
+  // them, and executable again all at once.
+  absl::Status Open();
+  absl::Status Close();
+
   // Verifies a region that was translated for next_offset() and puts it there; branches to its
-  // entries that led to stubs lead to it from now on. INTERNAL if the verifier refuses: names guest
+  // entries that led to stubs lead to it from now on. REQUIRES: between Open and Close. INTERNAL if the verifier refuses: names guest
   // EIP and host bytes. RESOURCE_EXHAUSTED when the cache is full.
   absl::Status Install(const Region& region);
 
@@ -94,6 +99,7 @@ class CodeCache {
   absl::Status Initialize(const GuestText& text);
   absl::Status Check(const Region& region, VerifiedRegion* verified) const;
   absl::Status Write(const Region& region, std::span<const Patch> patches);
+  absl::Status MakeWritable(uint64_t first, uint64_t last);
   bool IsEntry(uint32_t offset) const {
     return is_entry_.size() > offset / 64 && (is_entry_[offset / 64] >> offset % 64 & 1) != 0;
   }
@@ -104,6 +110,8 @@ class CodeCache {
   VerifierRules rules_;
   std::vector<std::pair<uint32_t, uint32_t>> covered_;  // first and last guest address
   uint32_t next_ = 0;
+  uint64_t mapped_ = 0;  // pages of code up to here have been used
+  std::vector<std::pair<uint64_t, uint64_t>> writable_;  // pages, from and to
   std::vector<uint64_t> is_entry_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> waiting_;  // guest address -> rel32s
   std::atomic<uint32_t> writing_{0};

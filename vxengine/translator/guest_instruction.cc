@@ -376,11 +376,11 @@ class Decoder {
     const bool rotate = i_.reg < 4;
     if (rotate) {
       i_.reads = i_.reg >= 2 ? kC : 0;
-      i_.written = count == 1 ? kC | kO : kC;
+      i_.written = static_cast<uint16_t>(count == 1 ? kC | kO : kC);
       i_.undefined = count == 1 ? 0 : kO;
     } else {
-      i_.written = count == 1 ? kLogic : kLogic & ~kO;
-      i_.undefined = count == 1 ? kA : kA | kO;
+      i_.written = static_cast<uint16_t>(count == 1 ? kLogic : kLogic & ~kO);
+      i_.undefined = static_cast<uint16_t>(count == 1 ? kA : kA | kO);
     }
   }
 

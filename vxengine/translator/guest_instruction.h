@@ -41,32 +41,33 @@ enum class Operand : uint8_t { kNone, kGpr, kGpr8, kXmm };
 
 inline constexpr uint8_t kNoBase = 0xff;
 
+// Small: a region has thousands, and memory that is touched first costs more than the work on it.
 struct GuestInstruction {
   uint32_t eip = 0;
-  uint8_t length = 0;
-  Kind kind = Kind::kInterpret;
-
-  bool prefix66 = false;       // operand size, or mandatory
-  uint8_t repeat = 0;          // F2 or F3 where it means something
-  bool two_byte = false;       // 0F goes before
-  uint8_t opcode = 0;          //
-  bool has_modrm = false;
-  bool memory = false;         // ModRM.rm names memory
-  bool accesses_memory = false;  // and it is read or written (not so for LEA)
-  uint8_t reg = 0;             // ModRM.reg, or the opcode's register
-  uint8_t rm = 0;              // ModRM.rm if a register
-  Operand reg_operand = Operand::kNone;
-  Operand rm_operand = Operand::kNone;
-  uint8_t base = kNoBase;      // of a memory operand, as are these
-  uint8_t index = kNoBase;
-  uint8_t scale = 0;
-  uint32_t displacement = 0;
-  uint8_t immediate_size = 0;  // bytes
-  uint32_t immediate = 0;      // sign-extended; a direct branch's target
+  uint32_t immediate = 0;     // sign-extended; a direct branch's target
+  uint32_t displacement = 0;  // of a memory operand, as are base, index and scale
 
   // Status flags that are read, certainly written, and written with what manuals leave undefined
   // (which are not among those `written`).
-  uint32_t reads = 0, written = 0, undefined = 0;
+  uint16_t reads = 0, written = 0, undefined = 0;
+
+  uint8_t length = 0;
+  Kind kind = Kind::kInterpret;
+  uint8_t opcode = 0;
+  uint8_t repeat = 0;  // F2 or F3 where it means something
+  uint8_t reg = 0;     // ModRM.reg, or the opcode's register
+  uint8_t rm = 0;      // ModRM.rm if a register
+  Operand reg_operand = Operand::kNone;
+  Operand rm_operand = Operand::kNone;
+  uint8_t base = kNoBase;
+  uint8_t index = kNoBase;
+  uint8_t scale = 0;
+  uint8_t immediate_size = 0;        // bytes
+  bool prefix66 : 1 = false;         // operand size, or mandatory
+  bool two_byte : 1 = false;         // 0F goes before
+  bool has_modrm : 1 = false;
+  bool memory : 1 = false;           // ModRM.rm names memory
+  bool accesses_memory : 1 = false;  // and it is read or written (not so for LEA)
 
   uint32_t next() const { return eip + length; }
   bool falls_through() const {

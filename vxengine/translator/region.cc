@@ -22,7 +22,8 @@
 namespace vx {
 namespace {
 
-constexpr uint32_t kMaxInstructions = 4096;  // in a region; more become links to other regions
+constexpr uint32_t kMaxInstructions = 1024;  // in a region; more become links to other regions
+constexpr uint32_t kReserved = kMaxInstructions;
 constexpr uint32_t kFetch = 15;
 constexpr int32_t kMaxDelta = 1 << 20;  // that ESP may be off R15D
 constexpr uint32_t kLookAhead = 32;     // instructions, to see flags die
@@ -70,36 +71,55 @@ struct Label {
 // Addresses and what belongs to them, for the life of one region. Open addressing.
 class AddressMap {
  public:
-  AddressMap() : slots_(kSlots) {}
-  void Clear() { ++generation_; }
+  AddressMap() : slots_(1024) {}
+  void Clear() {
+    ++generation_;
+    count_ = 0;
+  }
   uint32_t Find(uint32_t address) const {
     for (uint32_t at = Hash(address);; ++at) {
-      const Slot& slot = slots_[at % kSlots];
+      const Slot& slot = slots_[at & (slots_.size() - 1)];
       if (slot.generation != generation_) return kNone;
       if (slot.address == address) return slot.value;
     }
   }
   void Insert(uint32_t address, uint32_t value) {
-    uint32_t at = Hash(address);
-    while (slots_[at % kSlots].generation == generation_) ++at;
-    slots_[at % kSlots] = {generation_, address, value};
+    if (++count_ * 2 > slots_.size()) Grow();
+    Put({generation_, address, value});
   }
 
  private:
-  static constexpr uint32_t kSlots = 4 * kMaxInstructions;
   struct Slot {
     uint32_t generation = 0, address = 0, value = 0;
   };
-  static uint32_t Hash(uint32_t address) { return address * 0x9e3779b1u >> 16; }
-  std::vector<Slot> slots_;
+  static uint32_t Hash(uint32_t address) { return address * 0x9e3779b1u >> 12; }
+  void Put(const Slot& slot) {
+    uint32_t at = Hash(slot.address);
+    while (slots_[at & (slots_.size() - 1)].generation == generation_) ++at;
+    slots_[at & (slots_.size() - 1)] = slot;
+  }
+  void Grow() {
+    std::vector<Slot> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const Slot& slot : old) {
+      if (slot.generation == generation_) Put(slot);
+    }
+  }
+  std::vector<Slot> slots_;  // a power of two of them
   uint32_t generation_ = 1;
+  uint32_t count_ = 0;
 };
 
 }  // namespace
 
 struct RegionTranslator::State {
   State(const GuestText* text, const TranslatorOptions& options)
-      : text(*text), options(options), emit(options.shared ? 0x65 : 0) {}
+      : text(*text), options(options), emit(options.shared ? 0x65 : 0) {
+    instructions.reserve(kReserved);
+    notes.reserve(kReserved);
+    note_items.reserve(kReserved);
+    items.reserve(kReserved);
+  }
 
   void Discover(uint32_t entry, const std::function<uint32_t(uint32_t)>& known);
   void DiscoverRun(uint32_t address, uint32_t entry,
@@ -160,7 +180,7 @@ struct RegionTranslator::State {
     notes.push_back({.offset = emit.size(),
                      .eip = eip,
                      .esp_delta = delta,
-                     .lost_flags = lost_flags,
+                     .lost_flags = static_cast<uint16_t>(lost_flags),
                      .unpaid = unpaid});
     note_items.push_back(static_cast<uint32_t>(items.size()));
   }
@@ -178,6 +198,7 @@ struct RegionTranslator::State {
   const TranslatorOptions options;
   Emitter emit;
   Region region;
+  std::vector<Note>& notes = region.notes;  // offsets are of raw code until all is laid out
   const std::function<uint32_t(uint32_t)>* known_entries = nullptr;
 
   AddressMap places;                       // guest address -> instruction
@@ -192,7 +213,6 @@ struct RegionTranslator::State {
   uint32_t lost_flags = 0;
   std::vector<Item> items;
   std::vector<Label> labels;
-  std::vector<Note> notes;              // offsets are of raw code until laid out
   std::vector<uint32_t> note_items;     // of each: the first item behind it
   AddressMap link_labels;               // guest address -> label of its stub
   std::vector<uint32_t> link_targets;   // guest addresses
@@ -589,7 +609,7 @@ void RegionTranslator::State::EmitMemoryForm(const GuestInstruction& i, Emitter:
   emit.Mov(kR8, kHostEbp);
   emit.Lea(kHostEbp, memory);
   AddNote(i.eip, notes.back().unpaid);
-  notes.back().ebp_in_r8 = true;
+  notes.back().ebp_in_r8 = 1;
   emit.MemoryForm(head, reg, {.base = kHostEbp});
   emit.Mov(kHostEbp, kR8);
 }
@@ -778,10 +798,9 @@ void RegionTranslator::State::Finish(uint32_t offset) {
   }
   copy_until(emit.size());
 
-  region.notes = notes;
   for (size_t n = 0; n < notes.size(); ++n) {
     const uint32_t next = note_items[n];
-    region.notes[n].offset =
+    notes[n].offset =
         next < items.size() ? items[next].offset - (items[next].raw - notes[n].offset)
                             : notes[n].offset + (static_cast<uint32_t>(code.size()) - emit.size());
   }

@@ -26,9 +26,9 @@ struct Note {
   uint32_t offset = 0;  // of host code
   uint32_t eip = 0;
   int32_t esp_delta = 0;        // the guest's ESP is R15D plus this
-  uint32_t lost_flags = 0;      // status flags, all dead, whose values aren't the guest's any more
-  uint16_t unpaid = 0;          // units of the block from this instruction on
-  bool ebp_in_r8 = false;       // EBP's value is in R8D meanwhile
+  uint16_t lost_flags = 0;      // status flags, all dead, whose values aren't the guest's any more
+  uint16_t unpaid : 15 = 0;     // units of the block from this instruction on
+  uint16_t ebp_in_r8 : 1 = 0;   // EBP's value is in R8D meanwhile
 };
 
 // A place of the guest's where host code may be entered: all flags right, ESP in R15D.

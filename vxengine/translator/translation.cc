@@ -10,6 +10,9 @@
 namespace vx {
 namespace {
 
+// Guest instructions that are translated together.
+constexpr uint32_t kBatch = 1500;
+
 std::vector<std::unique_ptr<CodeArena>> reserved_arenas;
 
 absl::StatusOr<std::unique_ptr<CodeArena>> TakeArena() {
@@ -69,20 +72,38 @@ absl::StatusOr<uint32_t> Translation::Find(uint32_t eip) {
   offset = cache_->Find(eip);
   if (offset != 0) return offset;
   const uint64_t start = Now();
-  const uint32_t place = cache_->next_offset();
-  const Region& region =
-      translator_.Translate(eip, place, [this](uint32_t at) { return cache_->Find(at); });
-  if (region.uses_x87) uses_x87_.store(true, std::memory_order_release);
-  places_.push_back({place, static_cast<uint32_t>(region.code.size()), region.notes});
-  if (absl::Status status = cache_->Install(region); !status.ok()) {
-    places_.pop_back();
-    return status;
-  }
-  ++statistics_.regions;
-  statistics_.instructions += region.instructions;
-  statistics_.code_bytes += region.code.size();
+  absl::Status status = cache_->Open();
+  if (status.ok()) status = TranslateFrom(eip);
+  status.Update(cache_->Close());
   statistics_.nanoseconds += Now() - start;
+  if (!status.ok()) return status;
   return cache_->Find(eip);
+}
+
+// The region at `eip`, and more that it leads to: what is called is likely to be needed soon, and
+// making pages executable is dear.
+absl::Status Translation::TranslateFrom(uint32_t eip) {
+  std::vector<uint32_t> targets = {eip};
+  uint32_t instructions = 0;
+  for (size_t n = 0; n < targets.size() && instructions < kBatch; ++n) {
+    const uint32_t target = targets[n];
+    if (!cache_->Covers(target) || cache_->Find(target) != 0) continue;
+    const uint32_t place = cache_->next_offset();
+    const Region& region =
+        translator_.Translate(target, place, [this](uint32_t at) { return cache_->Find(at); });
+    if (region.uses_x87) uses_x87_.store(true, std::memory_order_release);
+    places_.push_back({place, static_cast<uint32_t>(region.code.size()), region.notes});
+    if (absl::Status status = cache_->Install(region); !status.ok()) {
+      places_.pop_back();
+      return status;
+    }
+    for (const Link& link : region.links) targets.push_back(link.target);
+    instructions += region.instructions;
+    ++statistics_.regions;
+    statistics_.instructions += region.instructions;
+    statistics_.code_bytes += region.code.size();
+  }
+  return absl::OkStatus();
 }
 
 Note Translation::NoteAt(uint32_t offset) const {

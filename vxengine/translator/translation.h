@@ -56,6 +56,8 @@ class Translation {
 
   Translation(const GuestText* text, TranslationMode mode, std::unique_ptr<CodeCache> cache);
 
+  absl::Status TranslateFrom(uint32_t eip);
+
   const std::unique_ptr<CodeCache> cache_;
   mutable std::mutex mutex_;
   RegionTranslator translator_;
