@@ -66,13 +66,13 @@ _vx_variant = rule(
 def vx_variants(name, guests, variants = VARIANTS):
     """Builds guests, with all they link but the C library, in other ways; a test's `data`.
 
-    Makes for every guest, say //decoders/zlib, and variant zlib.gcc-O0.vx with its symbols and debug information,
-    and the same objects as a 32-bit Linux program, zlib.gcc-O0.native32.
+    Makes for every guest, say //decoders/zlib, and variant zlib.gcc-O0.vx, unlike official guests with its symbols
+    and debug information, and the same objects as a 32-bit Linux program, zlib.gcc-O0.native32.
 
     Args:
-      name: all the .vx files.
+      name: all the .vx files. NAME_native32: all the Linux programs.
       guests: labels of vx_decoder targets.
-      variants: of VARIANTS and X87_VARIANTS. NAME_native32: all the Linux programs.
+      variants: of VARIANTS and X87_VARIANTS.
     """
     forms = {".vx": "runtime", ".native32": "runtime_native32"}
     made = {form: [] for form in forms}
