@@ -24,10 +24,13 @@ def _merge(deps, field, direct = []):
     transitive = [getattr(dep[VxInfo], field) for dep in deps]
     return depset(direct, transitive = transitive, order = "topological")
 
-def _compile(ctx, src, headers, includes, defines):
-    obj = ctx.actions.declare_file("%s_objects/%s.o" % (ctx.label.name, src.short_path.replace("../", "")))
+# How official guests are compiled; tests have other ways (decoders/testing/variants.bzl).
+_OFFICIAL = struct(compiler = "/usr/bin/gcc", flags = GUEST_FLAGS, suffix = "")
+
+def _compile(ctx, way, copts, src, headers, includes, defines):
+    obj = ctx.actions.declare_file("%s%s_objects/%s.o" % (ctx.label.name, way.suffix, src.short_path.replace("../", "")))
     args = ctx.actions.args()
-    args.add_all(GUEST_FLAGS)
+    args.add_all(way.flags)
     args.add("-g")
     args.add_all(["/proc/self/cwd=.", ctx.bin_dir.path + "/="], format_each = "-ffile-prefix-map=%s")
 
@@ -36,11 +39,11 @@ def _compile(ctx, src, headers, includes, defines):
     args.add("-iquote", ".")
     args.add_all(includes, before_each = "-isystem")
     args.add_all(defines, format_each = "-D%s")
-    args.add_all(ctx.attr.copts)
+    args.add_all(copts)
     args.add("-c", src)
     args.add("-o", obj)
     ctx.actions.run(
-        executable = "/usr/bin/gcc",
+        executable = way.compiler,
         arguments = [args],
         inputs = depset([src], transitive = [headers]),
         outputs = [obj],
@@ -50,31 +53,36 @@ def _compile(ctx, src, headers, includes, defines):
     )
     return obj
 
-def _vx_library_impl(ctx):
-    deps = ctx.attr.deps + ctx.attr._libc
-    sources = [f for f in ctx.files.srcs if f.extension in ["c", "S"]]
-    private_headers = [f for f in ctx.files.srcs if f not in sources]
-    package = "/".join([part for part in [ctx.label.workspace_root, ctx.label.package] if part])
-    own_includes = [
-        "/".join([part for part in [root, package, include] if part and part != "."])
-        for include in ctx.attr.includes
-        for root in ["", ctx.bin_dir.path]
-    ]
-    headers = _merge(deps, "headers", ctx.files.hdrs)
-    includes = _merge(deps, "includes", own_includes)
-    defines = _merge(deps, "defines", ctx.attr.defines)
+def archive_for_guests(ctx, attr, files, way, headers, includes, defines):
+    """Compiles a vx_library's sources: its one archive.
 
+    Args:
+      ctx: of the rule, or of an aspect.
+      attr: the vx_library's attributes.
+      files: its attributes' files.
+      way: a struct: compiler (path), flags, suffix (of the names of what comes out).
+      headers: depset.
+      includes: depset.
+      defines: depset.
+
+    Returns:
+      the File.
+    """
+    sources = [f for f in files.srcs if f.extension in ["c", "S"]]
+    private_headers = [f for f in files.srcs if f not in sources]
     objects = [
         _compile(
             ctx,
+            way,
+            attr.copts,
             src,
             depset(private_headers, transitive = [headers]),
             includes,
-            defines.to_list() + ctx.attr.local_defines,
+            defines.to_list() + attr.local_defines,
         )
         for src in sources
     ]
-    archive = ctx.actions.declare_file("lib%s.vx.a" % ctx.label.name)
+    archive = ctx.actions.declare_file("lib%s%s.vx.a" % (ctx.label.name, way.suffix))
     args = ctx.actions.args()
     args.add("Drcs", archive)
     args.add_all(objects)
@@ -86,6 +94,20 @@ def _vx_library_impl(ctx):
         env = TOOL_ENV,
         mnemonic = "VxArchive",
     )
+    return archive
+
+def _vx_library_impl(ctx):
+    deps = ctx.attr.deps + ctx.attr._libc
+    package = "/".join([part for part in [ctx.label.workspace_root, ctx.label.package] if part])
+    own_includes = [
+        "/".join([part for part in [root, package, include] if part and part != "."])
+        for include in ctx.attr.includes
+        for root in ["", ctx.bin_dir.path]
+    ]
+    headers = _merge(deps, "headers", ctx.files.hdrs)
+    includes = _merge(deps, "includes", own_includes)
+    defines = _merge(deps, "defines", ctx.attr.defines)
+    archive = archive_for_guests(ctx, ctx.attr, ctx.files, _OFFICIAL, headers, includes, defines)
     return [
         DefaultInfo(files = depset([archive])),
         VxInfo(
@@ -121,8 +143,8 @@ def vx_library(name, tags = [], **kwargs):
     """
     _vx_library(name = name, tags = tags + ["manual"], **kwargs)
 
-def _link(ctx, output):
-    archives = _merge(ctx.attr.libraries, "archives")
+def link_guest(ctx, archives, output):
+    """Links a depset of archives, by a rule that has LINK_ATTRS."""
     args = ctx.actions.args()
     args.add_all(CPU_FLAGS)
     args.add_all(["-static", "-nostdlib", "-no-pie", "-fuse-ld=bfd", "-Wl,--gc-sections,--build-id=none"])
@@ -142,7 +164,7 @@ def _link(ctx, output):
     )
 
 def _vx_program_impl(ctx):
-    _link(ctx, ctx.outputs.debug)
+    link_guest(ctx, _merge(ctx.attr.libraries, "archives"), ctx.outputs.debug)
     args = ctx.actions.args()
     args.add_all(["--strip-all", "--remove-section=.comment"])
     args.add(ctx.outputs.debug)
@@ -157,15 +179,19 @@ def _vx_program_impl(ctx):
     )
     return [DefaultInfo(files = depset([ctx.outputs.vx]), runfiles = ctx.runfiles([ctx.outputs.vx]))]
 
-_LINK_ATTRS = {
-    "libraries": attr.label_list(providers = [VxInfo], cfg = "host"),
+LINK_ATTRS = {
     "_script": attr.label(default = "//decoders/sdk:guest.ld", allow_single_file = True),
 }
+
+_PROGRAM_ATTRS = dict(
+    LINK_ATTRS,
+    libraries = attr.label_list(providers = [VxInfo], cfg = "host"),
+)
 
 _vx_program = rule(
     implementation = _vx_program_impl,
     attrs = dict(
-        _LINK_ATTRS,
+        _PROGRAM_ATTRS,
         debug = attr.output(mandatory = True),
         vx = attr.output(mandatory = True),
     ),
@@ -173,12 +199,12 @@ _vx_program = rule(
 
 def _vx_native32_impl(ctx):
     program = ctx.actions.declare_file(ctx.label.name)
-    _link(ctx, program)
+    link_guest(ctx, _merge(ctx.attr.libraries, "archives"), program)
     return [DefaultInfo(executable = program)]
 
 _vx_native32 = rule(
     implementation = _vx_native32_impl,
-    attrs = _LINK_ATTRS,
+    attrs = _PROGRAM_ATTRS,
     executable = True,
 )
 

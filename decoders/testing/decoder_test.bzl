@@ -1,4 +1,6 @@
-"""decoder_test: one test of guests, run two ways."""
+"""decoder_test: one test of guests, run in every way that there is."""
+
+load("//vxengine:engines.bzl", "ENGINES")
 
 def _full(label):
     return label if ":" in label else "%s:%s" % (label, label.split("/")[-1])
@@ -6,8 +8,9 @@ def _full(label):
 def decoder_test(name, srcs, guests, deps = [], **kwargs):
     """A GoogleTest that calls RunGuest() (decoders/testing/run_guest.h).
 
-    Makes NAME, which runs the guests in the sandbox, and on demand NAME_native32, which runs the same objects as
-    32-bit Linux programs: where only one of them fails, it isn't the decoder.
+    Makes NAME, which is NAME_interpreter, NAME_exclusive and NAME_shared, the test in the sandbox on each of the
+    engines, and on demand NAME_native32, which runs the same objects as 32-bit Linux programs: where only one of them
+    fails, it isn't the decoder.
 
     Args:
       name: the test's name.
@@ -16,19 +19,30 @@ def decoder_test(name, srcs, guests, deps = [], **kwargs):
       deps: further libraries.
       **kwargs: size and the like.
     """
-    native.cc_test(
-        name = name,
+    native.cc_library(
+        name = name + "_cases",
+        testonly = True,
         srcs = srcs,
-        data = guests,
-        deps = deps + ["//decoders/testing:run_guest_vx", "//third_party:gtest_main"],
-        **kwargs
+        deps = deps + ["//decoders/testing:run_guest", "//third_party:gtest"],
+        alwayslink = True,
+    )
+    for engine, args in ENGINES.items():
+        native.cc_test(
+            name = "%s_%s" % (name, engine),
+            args = args,
+            data = guests,
+            deps = [name + "_cases", "//decoders/testing:engine_main"],
+            **kwargs
+        )
+    native.test_suite(
+        name = name,
+        tests = ["%s_%s" % (name, engine) for engine in ENGINES],
     )
     native.cc_test(
         name = name + "_native32",
-        srcs = srcs,
         # RunGuest's other form needs the .native32 files, the test itself perhaps the guests.
         data = guests + [_full(guest) + ".native32" for guest in guests],
         tags = ["manual"],
-        deps = deps + ["//decoders/testing:run_guest_native32", "//third_party:gtest_main"],
+        deps = [name + "_cases", "//decoders/testing:run_guest_native32", "//third_party:gtest_main"],
         **kwargs
     )

@@ -1,3 +1,5 @@
+#include "decoders/testing/run_guest_vx.h"
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -7,11 +9,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "decoders/testing/run_guest.h"
 #include "vxengine/vx.h"
 
 namespace vxa::decoders {
 namespace {
+
+// Sanitizers keep memory of their own where the exclusive placement would be.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kPlacementsAreFree = false;
+#else
+constexpr bool kPlacementsAreFree = true;
+#endif
 
 using ProgramOr = absl::StatusOr<std::shared_ptr<const vx::Program>>;
 
@@ -50,17 +58,23 @@ class StringIo : public vx::Io {
 
 }  // namespace
 
-GuestRun RunGuest(const std::string& guest, const std::vector<std::string>& arguments,
-                  std::string_view input) {
+GuestRun RunGuestOn(vx::Engine engine, vx::Placement placement, const std::string& guest,
+                    const std::vector<std::string>& arguments, std::string_view input) {
   GuestRun run;
   ProgramOr program = Load(guest);
   if (!program.ok()) {
     run.failure = program.status().ToString();
     return run;
   }
-  auto sandbox = vx::Sandbox::Create(*program, {.arguments = arguments});
+  auto sandbox = vx::Sandbox::Create(
+      *program, {.engine = engine, .placement = placement, .arguments = arguments});
   if (!sandbox.ok()) {
     run.failure = sandbox.status().ToString();
+    return run;
+  }
+  if (kPlacementsAreFree && engine == vx::Engine::kTranslator &&
+      (*sandbox)->placement() != placement) {
+    run.failure = "it got another placement";
     return run;
   }
   StringIo io(input, run);

@@ -13,6 +13,11 @@ MACHINE_FLAGS = {
     "m64": ["-m64"],
 }
 
+_VISIBILITY = [
+    "//decoders/testing:__pkg__",
+    "//tests:__pkg__",
+]
+
 _SourcesInfo = provider(
     doc = "The sources behind a vx_library and those that it depends on.",
     fields = {
@@ -114,7 +119,7 @@ def hosted_programs(name, guest):
             guest = guest + "_main",
             machine = machine,
             tags = ["manual"],
-            visibility = ["//tests:__pkg__"],
+            visibility = _VISIBILITY,
         )
 
 def benchmark_guest(name):
@@ -125,6 +130,6 @@ def benchmark_guest(name):
             name + ".c",
             "guest.h",
         ],
-        visibility = ["//tests:__pkg__"],
+        visibility = _VISIBILITY,
     )
     hosted_programs(name, ":" + name)
