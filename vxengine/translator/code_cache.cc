@@ -70,10 +70,22 @@ CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
     stubs_.push_back(RuntimeOffset(routine));
   }
   std::sort(stubs_.begin(), stubs_.end());
+  if (placement == CodePlacement::kExclusive) {
+    for (const uint8_t* routine :
+         {vx_runtime_movsb, vx_runtime_movsd, vx_runtime_stosb, vx_runtime_stosd}) {
+      helpers_.push_back(RuntimeOffset(routine));
+    }
+  } else {
+    for (const uint8_t* routine : {vx_runtime_movsb_shared, vx_runtime_movsd_shared,
+                                   vx_runtime_stosb_shared, vx_runtime_stosd_shared}) {
+      helpers_.push_back(RuntimeOffset(routine));
+    }
+  }
+  std::sort(helpers_.begin(), helpers_.end());
   rules_ = {.placement = placement,
             .is_entry = [this](uint32_t offset) { return IsEntry(offset); },
             .stubs = stubs_,
-            .helpers = {},
+            .helpers = helpers_,
             .return_miss = RuntimeOffset(vx_runtime_return_miss),
             .budget_offset = budget_offset};
 }

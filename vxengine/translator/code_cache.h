@@ -106,7 +106,7 @@ class CodeCache {
   std::atomic_ref<uint32_t> Slot(uint32_t eip) const;
 
   const std::unique_ptr<CodeArena> arena_;
-  std::vector<uint32_t> stubs_;
+  std::vector<uint32_t> stubs_, helpers_;
   VerifierRules rules_;
   std::vector<std::pair<uint32_t, uint32_t>> covered_;  // first and last guest address
   uint32_t next_ = 0;

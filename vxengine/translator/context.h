@@ -29,6 +29,7 @@
 #define VX_LEFT_BUDGET 3      /* too few units for the block at EIP, which took UNITS already */
 #define VX_LEFT_FAULT 4       /* see Context::fault */
 #define VX_LEFT_STOPPED 5     /* Context::stop was set, or a signal said so */
+#define VX_LEFT_HELPER_FAULT 6 /* as VX_LEFT_FAULT, in a helper */
 
 #ifndef __ASSEMBLER__
 
@@ -47,6 +48,7 @@ struct HostFault {
   uint32_t vector = 0;   // Intel SDM vol. 3, table 6-1
   uint32_t error_code = 0;
   uint32_t r8 = 0;
+  uint32_t r11 = 0;
 };
 
 // REQUIRES: alignment of 64, for FXSAVE.

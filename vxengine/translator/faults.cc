@@ -69,10 +69,15 @@ bool InRegions(const Context& context, uint64_t rip) {
   return Within(rip, context.code + runtime, context.code_size - runtime);
 }
 
+bool InHelpers(const Context& context, uint64_t rip) {
+  return Within(rip, Routine(context, vx_runtime_helpers), vx_runtime_end - vx_runtime_helpers);
+}
+
 void Leave(Context* context, Machine* machine, uint32_t reason) {
   context->reason = reason;
   context->fault.rip = machine->Get(REG_RIP);
   context->fault.r8 = static_cast<uint32_t>(machine->Get(REG_R8));
+  context->fault.r11 = static_cast<uint32_t>(machine->Get(REG_R11));
   machine->Set(REG_RIP, Routine(*context, vx_runtime_leave));
 }
 
@@ -81,8 +86,14 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
                         uint32_t error_code) {
   const uint64_t rip = machine->Get(REG_RIP);
   if (Within(address, context.return_stack_guard, context.return_stack_guard_size)) {
-    // A CALL too deep: the stack starts anew, and returns to what was lost will be looked up.
-    machine->Set(REG_RSP, context.return_stack_top);
+    // A CALL too deep: the stack starts anew, and returns to what was lost will be looked up. In a
+    // helper, which saves flags there, the helper's own return address comes along.
+    uint64_t top = context.return_stack_top;
+    if (InHelpers(context, rip)) {
+      top -= sizeof(uint64_t);
+      *reinterpret_cast<uint64_t*>(top) = *reinterpret_cast<uint64_t*>(machine->Get(REG_RSP));
+    }
+    machine->Set(REG_RSP, top);
     return true;
   }
   if (Within(address, context.entries, context.entries_size)) {
@@ -105,7 +116,8 @@ bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   // The look-up of return misses is the one routine that can fault.
   const bool looking_up = Within(rip, Routine(*context, vx_runtime_underflow),
                                  vx_runtime_leave - vx_runtime_underflow);
-  if (!looking_up && !InRegions(*context, rip)) return false;
+  const bool in_helper = InHelpers(*context, rip);
+  if (!looking_up && !in_helper && !InRegions(*context, rip)) return false;
   const uint32_t vector = static_cast<uint32_t>(machine.Get(REG_TRAPNO));
   const uint32_t error_code = static_cast<uint32_t>(machine.Get(REG_ERR));
   if (vector == kPageFault) {
@@ -120,7 +132,7 @@ bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   if (looking_up) return false;
   context->fault.vector = vector;
   context->fault.error_code = error_code;
-  Leave(context, &machine, VX_LEFT_FAULT);
+  Leave(context, &machine, in_helper ? VX_LEFT_HELPER_FAULT : VX_LEFT_FAULT);
   return true;
 }
 
@@ -145,7 +157,7 @@ void OnStop(int signal, siginfo_t* info, void* ucontext) {
   }
   Machine machine(ucontext);
   const uint64_t rip = machine.Get(REG_RIP);
-  if (InRegions(*context, rip)) {
+  if (InRegions(*context, rip) || InHelpers(*context, rip)) {
     Leave(context, &machine, VX_LEFT_STOPPED);
   } else if (Within(rip, Routine(*context, vx_runtime_entering),
                     vx_runtime_entered - vx_runtime_entering)) {

@@ -141,10 +141,26 @@ struct RegionTranslator::State {
   void LayOut(uint32_t offset);
   void Finish(uint32_t offset);
 
+  // The helper for a string instruction, or 0.
+  uint32_t HelperFor(const GuestInstruction& i) const {
+    if (i.repeat == 0 || i.prefix66 || options.metering != Metering::kNone) return 0;
+    switch (i.opcode) {
+      case 0xa4:
+        return options.stubs.movsb;
+      case 0xa5:
+        return options.stubs.movsd;
+      case 0xaa:
+        return options.stubs.stosb;
+      case 0xab:
+        return options.stubs.stosd;
+      default:
+        return 0;
+    }
+  }
   bool Interprets(const GuestInstruction& i) const {
-    return i.kind == Kind::kInterpret ||
-           (i.kind == Kind::kString &&
-            (options.shared || (options.metering != Metering::kNone && i.repeat != 0)));
+    if (i.kind != Kind::kString) return i.kind == Kind::kInterpret;
+    if (HelperFor(i) != 0) return false;
+    return options.shared || (options.metering != Metering::kNone && i.repeat != 0);
   }
   bool EndsBlock(const GuestInstruction& i) const { return i.ends_block() || Interprets(i); }
   bool NeedsEsp(const GuestInstruction& i) const;
@@ -530,6 +546,9 @@ void RegionTranslator::State::EmitBody(const GuestInstruction& i, uint32_t index
       delta = 0;
       return;
     case Kind::kString:
+      if (const uint32_t helper = HelperFor(i); helper != 0) {
+        return BranchTo(kCallOpcode, false, helper);
+      }
       emit.Byte(0x67);
       if (i.prefix66) emit.Byte(0x66);
       if (i.repeat != 0) emit.Byte(i.repeat);

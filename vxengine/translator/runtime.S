@@ -159,6 +159,233 @@ vx_runtime_bail:
   popq %rbx
   ret
 
+/* Repeated MOVS and STOS, for which CPUs are slow where the count is small or DF is set, and which
+ * reach no memory at the GS base. Called by translated code; all of the guest's state but ESI, EDI
+ * and ECX stays. They work in pieces of up to 16 bytes, each of which reads before it writes, and
+ * leave the registers at each piece's end as the instruction would after so many iterations: where a
+ * piece faults, the interpreter goes on from there.
+ *
+ * R11 holds EFLAGS and R9B the flag OF meanwhile. */
+
+/* Saves the flags, and goes to `backward` if DF is set. */
+.macro save_flags backward
+  seto %r9b
+  pushfq
+  popq %r11
+  testl $0x400, %r11d
+  jnz \backward
+.endm
+
+.macro restore_flags_and_return
+  movl %eax, %r10d
+  movl %r11d, %eax
+  movb %al, %ah
+  addb $0x7f, %r9b
+  sahf
+  movl %r10d, %eax
+  ret
+.endm
+
+/* Copies `bytes` bytes through `register` from and to `at`(ESI), `at`(EDI), and moves on. */
+.macro piece seg, load, register, bytes, items, at, advance
+  \load \seg\at(%esi), \register
+  .ifc \load,movzwl
+  movw %r10w, \seg\at(%edi)
+  .else
+  .ifc \load,movzbl
+  movb %r10b, \seg\at(%edi)
+  .else
+  \load \register, \seg\at(%edi)
+  .endif
+  .endif
+  \advance $\bytes, %esi
+  \advance $\bytes, %edi
+  subl $\items, %ecx
+.endm
+
+/* REP MOVS of items of `size` bytes. */
+.macro rep_movs name, seg, size, native
+  .globl \name
+\name:
+  save_flags 20f
+  /* Up: a piece may not write what a later byte of it is to read. */
+  movl %edi, %r10d
+  subl %esi, %r10d
+  cmpl $16, %r10d
+  jb 30f
+  .if \native
+  cmpl $1024/\size, %ecx
+  jae 31f
+  .endif
+10:
+  cmpl $16/\size, %ecx
+  jb 11f
+  piece \seg, movups, %xmm8, 16, 16/\size, , addl
+  jmp 10b
+11:
+  testl $8/\size, %ecx
+  jz 12f
+  piece \seg, movq, %xmm8, 8, 8/\size, , addl
+12:
+  testl $4/\size, %ecx
+  jz 13f
+  piece \seg, movd, %xmm8, 4, 4/\size, , addl
+13:
+  .if \size == 1
+  testl $2, %ecx
+  jz 14f
+  piece \seg, movzwl, %r10d, 2, 2, , addl
+14:
+  testl $1, %ecx
+  jz 15f
+  piece \seg, movzbl, %r10d, 1, 1, , addl
+15:
+  .endif
+  restore_flags_and_return
+20: /* Down: ESI and EDI point at the last item. */
+  movl %esi, %r10d
+  subl %edi, %r10d
+  cmpl $16, %r10d
+  jb 40f
+21:
+  cmpl $16/\size, %ecx
+  jb 22f
+  piece \seg, movups, %xmm8, 16, 16/\size, \size-16, subl
+  jmp 21b
+22:
+  testl $8/\size, %ecx
+  jz 23f
+  piece \seg, movq, %xmm8, 8, 8/\size, \size-8, subl
+23:
+  testl $4/\size, %ecx
+  jz 24f
+  piece \seg, movd, %xmm8, 4, 4/\size, \size-4, subl
+24:
+  .if \size == 1
+  testl $2, %ecx
+  jz 25f
+  piece \seg, movzwl, %r10d, 2, 2, -1, subl
+25:
+  testl $1, %ecx
+  jz 26f
+  piece \seg, movzbl, %r10d, 1, 1, , subl
+26:
+  .endif
+  restore_flags_and_return
+30: /* Up, an item at a time. */
+  testl %ecx, %ecx
+  jz 41f
+  .if \size == 1
+  piece \seg, movzbl, %r10d, 1, 1, , addl
+  .else
+  piece \seg, movd, %xmm8, 4, 1, , addl
+  .endif
+  jmp 30b
+40: /* Down, an item at a time. */
+  testl %ecx, %ecx
+  jz 41f
+  .if \size == 1
+  piece \seg, movzbl, %r10d, 1, 1, , subl
+  .else
+  piece \seg, movd, %xmm8, 4, 1, , subl
+  .endif
+  jmp 40b
+41:
+  restore_flags_and_return
+  .if \native
+31:
+  .if \size == 1
+  addr32 rep movsb
+  .else
+  addr32 rep movsl
+  .endif
+  restore_flags_and_return
+  .endif
+.endm
+
+.macro store seg, store, register, bytes, items
+  \store \register, \seg(%edi)
+  addl $\bytes, %edi
+  subl $\items, %ecx
+.endm
+
+/* REP STOS of items of `size` bytes. */
+.macro rep_stos name, seg, size, native
+  .globl \name
+\name:
+  save_flags 20f
+  .if \native
+  cmpl $1024/\size, %ecx
+  jae 31f
+  .endif
+  .if \size == 1
+  movzbl %al, %r10d
+  imull $0x01010101, %r10d, %r10d
+  movd %r10d, %xmm8
+  .else
+  movd %eax, %xmm8
+  .endif
+  pshufd $0, %xmm8, %xmm8
+10:
+  cmpl $16/\size, %ecx
+  jb 11f
+  store \seg, movups, %xmm8, 16, 16/\size
+  jmp 10b
+11:
+  testl $8/\size, %ecx
+  jz 12f
+  store \seg, movq, %xmm8, 8, 8/\size
+12:
+  testl $4/\size, %ecx
+  jz 13f
+  store \seg, movd, %xmm8, 4, 4/\size
+13:
+  .if \size == 1
+  testl $2, %ecx
+  jz 14f
+  store \seg, movw, %r10w, 2, 2
+14:
+  testl $1, %ecx
+  jz 15f
+  store \seg, movb, %r10b, 1, 1
+15:
+  .endif
+  restore_flags_and_return
+20: /* Down. */
+  testl %ecx, %ecx
+  jz 22f
+  .if \size == 1
+  movb %al, \seg(%edi)
+  .else
+  movl %eax, \seg(%edi)
+  .endif
+  subl $\size, %edi
+  subl $1, %ecx
+  jmp 20b
+22:
+  restore_flags_and_return
+  .if \native
+31:
+  .if \size == 1
+  addr32 rep stosb
+  .else
+  addr32 rep stosl
+  .endif
+  restore_flags_and_return
+  .endif
+.endm
+
+  .globl vx_runtime_helpers
+vx_runtime_helpers:
+  rep_movs vx_runtime_movsb, , 1, 1
+  rep_movs vx_runtime_movsd, , 4, 1
+  rep_stos vx_runtime_stosb, , 1, 1
+  rep_stos vx_runtime_stosd, , 4, 1
+  rep_movs vx_runtime_movsb_shared, %gs:, 1, 0
+  rep_movs vx_runtime_movsd_shared, %gs:, 4, 0
+  rep_stos vx_runtime_stosb_shared, %gs:, 1, 0
+  rep_stos vx_runtime_stosd_shared, %gs:, 4, 0
+
   .globl vx_runtime_end
 vx_runtime_end:
   .section .note.GNU-stack, "", @progbits

@@ -172,10 +172,19 @@ bool TranslatedCpu::Enter(uint32_t offset) {
   registers.eflags = (registers.eflags & kGuestFlags) | VX_INITIAL_EFLAGS;
   context.reason = reason;
   if (reason != VX_LEFT_STOPPED) return true;
-  if (context.fault.rip != 0) {
-    context.eip = translation_->NoteAt(static_cast<uint32_t>(context.fault.rip - context.code)).eip;
-  }
+  if (context.fault.rip != 0) context.eip = EipAt(context.fault.rip);
   return false;
+}
+
+// The guest instruction that host code belongs to. A helper's is its caller's.
+uint32_t TranslatedCpu::EipAt(uint64_t rip) const {
+  uint64_t offset = rip - context_->code;
+  const auto* stack = reinterpret_cast<const uint64_t*>(context_->return_stack);
+  // It may have flags on top of its return address.
+  for (int n = 0; n < 2 && offset < RuntimeBytes().size(); ++n) {
+    offset = stack[n] - context_->code - 1;
+  }
+  return translation_->NoteAt(static_cast<uint32_t>(offset)).eip;
 }
 
 TranslatedCpu::Stop TranslatedCpu::Loop() {
@@ -220,6 +229,12 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
       }
       case VX_LEFT_FAULT:
         return Fault();
+      case VX_LEFT_HELPER_FAULT: {
+        HelperFault();
+        const Stop stop = Interpret();
+        if (stop != Stop::kSystemCall) return stop;
+        break;
+      }
       default:
         error_ = absl::InternalError(absl::StrCat("left for reason ", context.reason));
         return Stop::kFailed;
@@ -247,6 +262,19 @@ TranslatedCpu::Stop TranslatedCpu::Interpret() {
     return Stop::kTrap;
   }
   return Stop::kSystemCall;
+}
+
+// A helper has done what it could of a string instruction: the interpreter goes on with it.
+void TranslatedCpu::HelperFault() {
+  Context& context = *context_;
+  Registers& registers = context.registers;
+  const uint64_t back = *reinterpret_cast<const uint64_t*>(context.return_stack);
+  context.return_stack += sizeof(uint64_t);
+  const Note note = translation_->NoteAt(static_cast<uint32_t>(back - context.code - 1));
+  context.eip = note.eip;
+  registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
+  registers.eflags = (context.fault.r11 & kGuestFlags) | VX_INITIAL_EFLAGS;
+  // Flags that were lost stay so: nothing looks at them before they are written.
 }
 
 TranslatedCpu::Stop TranslatedCpu::Fault() {

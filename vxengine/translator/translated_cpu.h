@@ -83,6 +83,8 @@ class TranslatedCpu {
   Stop Loop();
   Stop Interpret();
   Stop Fault();
+  void HelperFault();
+  uint32_t EipAt(uint64_t rip) const;
   bool Enter(uint32_t offset);
   void SetTranslation(Translation* translation);
   void StartUsingX87();

@@ -29,7 +29,8 @@ uint64_t Now() {
 }
 
 TranslatorOptions OptionsFor(TranslationMode mode) {
-  return {.shared = mode.placement == CodePlacement::kShared,
+  const bool shared = mode.placement == CodePlacement::kShared;
+  return {.shared = shared,
           .metering = mode.metering,
           .profile = mode.profile,
           .budget_offset = VX_CTX_BUDGET,
@@ -37,7 +38,11 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
                     .return_miss = RuntimeOffset(vx_runtime_return_miss),
                     .interpret = RuntimeOffset(vx_runtime_interpret),
                     .system_call = RuntimeOffset(vx_runtime_system_call),
-                    .budget = RuntimeOffset(vx_runtime_budget)}};
+                    .budget = RuntimeOffset(vx_runtime_budget),
+                    .movsb = RuntimeOffset(shared ? vx_runtime_movsb_shared : vx_runtime_movsb),
+                    .movsd = RuntimeOffset(shared ? vx_runtime_movsd_shared : vx_runtime_movsd),
+                    .stosb = RuntimeOffset(shared ? vx_runtime_stosb_shared : vx_runtime_stosb),
+                    .stosd = RuntimeOffset(shared ? vx_runtime_stosd_shared : vx_runtime_stosd)}};
 }
 
 }  // namespace
