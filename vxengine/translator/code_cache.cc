@@ -72,12 +72,14 @@ CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
   std::sort(stubs_.begin(), stubs_.end());
   if (placement == CodePlacement::kExclusive) {
     for (const uint8_t* routine :
-         {vx_runtime_movsb, vx_runtime_movsd, vx_runtime_stosb, vx_runtime_stosd}) {
+         {vx_runtime_movsb, vx_runtime_movsd, vx_runtime_stosb, vx_runtime_stosd, vx_runtime_cmpsb,
+          vx_runtime_cmpsd}) {
       helpers_.push_back(RuntimeOffset(routine));
     }
   } else {
     for (const uint8_t* routine : {vx_runtime_movsb_shared, vx_runtime_movsd_shared,
-                                   vx_runtime_stosb_shared, vx_runtime_stosd_shared}) {
+                                   vx_runtime_stosb_shared, vx_runtime_stosd_shared,
+                                   vx_runtime_cmpsb_shared, vx_runtime_cmpsd_shared}) {
       helpers_.push_back(RuntimeOffset(routine));
     }
   }

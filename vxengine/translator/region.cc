@@ -143,12 +143,16 @@ struct RegionTranslator::State {
 
   // The helper for a string instruction, or 0.
   uint32_t HelperFor(const GuestInstruction& i) const {
-    if (i.repeat == 0 || i.prefix66 || options.metering != Metering::kNone) return 0;
+    if (i.repeat != 0xf3 || i.prefix66 || options.metering != Metering::kNone) return 0;
     switch (i.opcode) {
       case 0xa4:
         return options.stubs.movsb;
       case 0xa5:
         return options.stubs.movsd;
+      case 0xa6:
+        return options.stubs.cmpsb;
+      case 0xa7:
+        return options.stubs.cmpsd;
       case 0xaa:
         return options.stubs.stosb;
       case 0xab:

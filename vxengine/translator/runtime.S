@@ -159,7 +159,7 @@ vx_runtime_bail:
   popq %rbx
   ret
 
-/* Repeated MOVS and STOS, for which CPUs are slow where the count is small or DF is set, and which
+/* REP MOVS, REP STOS and REPE CMPS, for which CPUs are slow where the count is small or DF is set, and which
  * reach no memory at the GS base. Called by translated code; all of the guest's state but ESI, EDI
  * and ECX stays. They work in pieces of up to 16 bytes, each of which reads before it writes, and
  * leave the registers at each piece's end as the instruction would after so many iterations: where a
@@ -375,16 +375,87 @@ vx_runtime_bail:
   .endif
 .endm
 
+/* REPE CMPS of items of `size` bytes. Between iterations the flags are those of equal operands. */
+.macro rep_cmps name, seg, size
+  .globl \name
+\name:
+  jecxz 8f
+  jmp 9f
+8:
+  ret  /* no iteration: the flags stay */
+9:
+  save_flags 20f
+10:
+  cmpl $8/\size, %ecx
+  jb 11f
+  movq \seg(%esi), %r10
+  cmpq \seg(%edi), %r10
+  jne 11f
+  addl $8, %esi
+  addl $8, %edi
+  orl $0x44, %r11d
+  andl $~0x891, %r11d
+  subl $8/\size, %ecx
+  jnz 10b
+  movl %r10d, %r9d
+  jmp 30f
+11:
+  .if \size == 1
+  movzbl \seg(%esi), %r10d
+  movzbl \seg(%edi), %r9d
+  .else
+  movl \seg(%esi), %r10d
+  movl \seg(%edi), %r9d
+  .endif
+  addl $\size, %esi
+  addl $\size, %edi
+  subl $1, %ecx
+  jz 30f
+  cmpl %r9d, %r10d
+  jne 30f
+  orl $0x44, %r11d
+  andl $~0x891, %r11d
+  jmp 10b
+20: /* Down. */
+  .if \size == 1
+  movzbl \seg(%esi), %r10d
+  movzbl \seg(%edi), %r9d
+  .else
+  movl \seg(%esi), %r10d
+  movl \seg(%edi), %r9d
+  .endif
+  subl $\size, %esi
+  subl $\size, %edi
+  subl $1, %ecx
+  jz 30f
+  cmpl %r9d, %r10d
+  jne 30f
+  orl $0x44, %r11d
+  andl $~0x891, %r11d
+  jmp 20b
+30: /* The flags of the last comparison. */
+  .if \size == 1
+  cmpb %r9b, %r10b
+  .else
+  cmpl %r9d, %r10d
+  .endif
+  ret
+.endm
+
   .globl vx_runtime_helpers
 vx_runtime_helpers:
   rep_movs vx_runtime_movsb, , 1, 1
   rep_movs vx_runtime_movsd, , 4, 1
   rep_stos vx_runtime_stosb, , 1, 1
   rep_stos vx_runtime_stosd, , 4, 1
+  rep_cmps vx_runtime_cmpsb, , 1
+  rep_cmps vx_runtime_cmpsd, , 4
   rep_movs vx_runtime_movsb_shared, %gs:, 1, 0
   rep_movs vx_runtime_movsd_shared, %gs:, 4, 0
   rep_stos vx_runtime_stosb_shared, %gs:, 1, 0
   rep_stos vx_runtime_stosd_shared, %gs:, 4, 0
+  rep_cmps vx_runtime_cmpsb_shared, %gs:, 1
+  rep_cmps vx_runtime_cmpsd_shared, %gs:, 4
 
   .globl vx_runtime_end
 vx_runtime_end:

@@ -42,7 +42,9 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
                     .movsb = RuntimeOffset(shared ? vx_runtime_movsb_shared : vx_runtime_movsb),
                     .movsd = RuntimeOffset(shared ? vx_runtime_movsd_shared : vx_runtime_movsd),
                     .stosb = RuntimeOffset(shared ? vx_runtime_stosb_shared : vx_runtime_stosb),
-                    .stosd = RuntimeOffset(shared ? vx_runtime_stosd_shared : vx_runtime_stosd)}};
+                    .stosd = RuntimeOffset(shared ? vx_runtime_stosd_shared : vx_runtime_stosd),
+                    .cmpsb = RuntimeOffset(shared ? vx_runtime_cmpsb_shared : vx_runtime_cmpsb),
+                    .cmpsd = RuntimeOffset(shared ? vx_runtime_cmpsd_shared : vx_runtime_cmpsd)}};
 }
 
 }  // namespace
