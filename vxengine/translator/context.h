@@ -62,7 +62,7 @@ struct alignas(64) Context {
   uint32_t host_mxcsr = 0;
   std::atomic<uint32_t> stop{0};  // nonzero: translated code isn't entered
   uint32_t uses_x87 = 0;          // nonzero: x87 state is in `fxsave` while translated code doesn't run
-  uint32_t units = 0;             // of VX_LEFT_BUDGET
+  uint32_t units = 0;             // of VX_LEFT_BUDGET, and the flags lost: see kLostFlagsShift
   Registers registers;            // but for EIP and x87, which `eip` and `fxsave` hold
   alignas(64) uint8_t fxsave[512] = {};
 

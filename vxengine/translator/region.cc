@@ -197,7 +197,7 @@ struct RegionTranslator::State {
   AddressMap link_labels;               // guest address -> label of its stub
   std::vector<uint32_t> link_targets;   // guest addresses
   struct BudgetStub {
-    uint32_t label, eip, units;
+    uint32_t label, eip, units, lost_flags;
   };
   std::vector<BudgetStub> budget_stubs;
 };
@@ -389,9 +389,10 @@ void RegionTranslator::State::EmitBlockStart(uint32_t index, const Run& run) {
   if (units == 0) return;
   AddNote(i.eip, units);
   const uint32_t stub = NewLabel();
-  budget_stubs.push_back({stub, i.eip, units});
+  const bool flags_dead = FlagsDead(index, run);
+  budget_stubs.push_back({stub, i.eip, units, flags_dead ? kStatusFlags : lost_flags});
   const uint8_t budget = options.budget_offset;
-  if (FlagsDead(index, run)) {
+  if (flags_dead) {
     emit.Bytes({0x49, 0x81, 0x6c, 0x24, budget});
     emit.Word(units);
     items.push_back({.raw = emit.size(),
@@ -703,7 +704,7 @@ void RegionTranslator::State::EmitLinkStubs() {
     emit.Reserve();
     Bind(stub.label);
     AddNote(stub.eip, 0);
-    emit.MovImmediate(kR9, stub.units);
+    emit.MovImmediate(kR9, stub.units | stub.lost_flags << kLostFlagsShift);
     EmitExit(stub.eip, options.stubs.budget);
   }
 }

@@ -29,7 +29,7 @@ vx_runtime_system_call:
   jmp leave_with_eip
 
   .globl vx_runtime_budget
-vx_runtime_budget:  /* R9D: what the block took */
+vx_runtime_budget:  /* R9D: what the block took, and which flags it lost: region.h */
   movl %r9d, VX_CTX_UNITS(%r12)
   movl $VX_LEFT_BUDGET, VX_CTX_REASON(%r12)
   jmp leave_with_eip
