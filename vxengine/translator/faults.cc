@@ -27,6 +27,8 @@ constexpr uint32_t kDivideError = 0, kStackFault = 12, kGeneralProtection = 13, 
                    kX87Error = 16, kSimdError = 19;
 constexpr uint32_t kFetch = 16;  // a bit of a page fault's error code
 
+constexpr uint64_t kMaxHostInstruction = 15;
+
 constexpr size_t kSignalStackSize = 0x10000;
 
 // What ends the run of a guest from outside. A real-time signal that nothing else is likely to use.
@@ -90,8 +92,9 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
     machine->Set(REG_RIP, Routine(context, vx_runtime_miss));
     return true;
   }
-  if ((error_code & kFetch) != 0 && address == rip && context.writing != nullptr) {
-    // Another thread is writing to this page of code.
+  if ((error_code & kFetch) != 0 && Within(address, rip, kMaxHostInstruction) &&
+      context.writing != nullptr) {
+    // Another thread is writing to this page of code, where the instruction lies or ends.
     while (context.writing->load(std::memory_order_seq_cst) != 0) sched_yield();
     return true;
   }
@@ -157,11 +160,14 @@ void OnStop(int signal, siginfo_t* info, void* ucontext) {
   }
 }
 
+// While a fault is handled the stop signal has to wait: it would find the thread in the handler, which
+// goes back to translated code.
 absl::Status Install(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
   struct sigaction action = {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | flags;
   sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, StopSignal());
   if (sigaction(signal, &action, &previous_actions[signal]) != 0) {
     return absl::InternalError(absl::StrCat("sigaction: ", strerror(errno)));
   }
