@@ -34,7 +34,8 @@ constexpr size_t kSignalStackSize = 0x10000;
 // What ends the run of a guest from outside. A real-time signal that nothing else is likely to use.
 int StopSignal() { return SIGRTMAX - 3; }
 
-// Initial-exec: the handler can't let the dynamic linker allocate.
+// Initial-exec: the handler can't let the dynamic linker allocate. All that is thread-local here has to
+// be that: in a shared library with both models gold mixes up which variable is which.
 __attribute__((tls_model("initial-exec"))) thread_local Context* current_context = nullptr;
 
 std::array<struct sigaction, NSIG> previous_actions;
@@ -204,7 +205,7 @@ class SignalStack {
   uint8_t* memory_ = nullptr;
 };
 
-thread_local SignalStack signal_stack;
+__attribute__((tls_model("initial-exec"))) thread_local SignalStack signal_stack;
 
 }  // namespace
 
