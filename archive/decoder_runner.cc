@@ -190,6 +190,7 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   request.limits.stack = job.decode.stack_size();
   request.limits.instructions = job.max_instructions;
   request.limits.output = job.max_output;
+  request.count_instructions = true;  // what a proof took is recorded, and bounds what comes later
   request.deadline = context.deadline;
   request.cancelled = context.cancelled;
   absl::StatusOr<vx::DecodeResult> result =

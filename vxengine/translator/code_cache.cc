@@ -118,6 +118,8 @@ absl::Status CodeCache::Initialize(const GuestText& text) {
   absl::Status status = Open();
   status.Update(Write(region, {}));
   status.Update(Close());
+  // The routines' pages are never written again: threads that come and go are in them at any time.
+  next_ = static_cast<uint32_t>((next_ + kPage - 1) / kPage * kPage);
   return status;
 }
 

@@ -21,6 +21,7 @@
 #define VX_CTX_XMM 248
 #define VX_CTX_MXCSR 376
 #define VX_CTX_FXSAVE 384
+#define VX_CTX_HELPER_FLAGS 896
 
 /* Why host code gave control back. */
 #define VX_LEFT_MISS 0        /* EIP has not been translated */
@@ -29,7 +30,7 @@
 #define VX_LEFT_BUDGET 3      /* too few units for the block at EIP, which took UNITS already */
 #define VX_LEFT_FAULT 4       /* see Context::fault */
 #define VX_LEFT_STOPPED 5     /* Context::stop was set, or a signal said so */
-#define VX_LEFT_HELPER_FAULT 6 /* as VX_LEFT_FAULT, in a helper */
+#define VX_LEFT_HELPER 6      /* a helper faulted or has too few units: the interpreter goes on */
 
 #ifndef __ASSEMBLER__
 
@@ -48,12 +49,11 @@ struct HostFault {
   uint32_t vector = 0;   // Intel SDM vol. 3, table 6-1
   uint32_t error_code = 0;
   uint32_t r8 = 0;
-  uint32_t r11 = 0;
 };
 
 // REQUIRES: alignment of 64, for FXSAVE.
 struct alignas(64) Context {
-  int64_t budget = 0;         // units left, where they are counted
+  int64_t budget = 0;         // units left; where they aren't counted more than can be used up
   uint64_t host_rsp = 0;      // while translated code runs
   uint64_t return_stack = 0;  // RSP of translated code while it doesn't
   uint64_t resume = 0;        // host address
@@ -64,9 +64,10 @@ struct alignas(64) Context {
   uint32_t host_mxcsr = 0;
   std::atomic<uint32_t> stop{0};  // nonzero: translated code isn't entered
   uint32_t uses_x87 = 0;          // nonzero: x87 state is in `fxsave` while translated code doesn't run
-  uint32_t units = 0;             // of VX_LEFT_BUDGET
+  uint32_t units = 0;             // of VX_LEFT_BUDGET, and the flags lost: see kLostFlagsShift
   Registers registers;            // but for EIP and x87, which `eip` and `fxsave` hold
   alignas(64) uint8_t fxsave[512] = {};
+  uint32_t helper_flags = 0;  // EFLAGS, of VX_LEFT_HELPER
 
   // For the signal handler.
   HostFault fault;

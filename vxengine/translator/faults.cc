@@ -27,12 +27,15 @@ constexpr uint32_t kDivideError = 0, kStackFault = 12, kGeneralProtection = 13, 
                    kX87Error = 16, kSimdError = 19;
 constexpr uint32_t kFetch = 16;  // a bit of a page fault's error code
 
+constexpr uint64_t kMaxHostInstruction = 15;
+
 constexpr size_t kSignalStackSize = 0x10000;
 
 // What ends the run of a guest from outside. A real-time signal that nothing else is likely to use.
 int StopSignal() { return SIGRTMAX - 3; }
 
-// Initial-exec: the handler can't let the dynamic linker allocate.
+// Initial-exec: the handler can't let the dynamic linker allocate. All that is thread-local here has to
+// be that: in a shared library with both models gold mixes up which variable is which.
 __attribute__((tls_model("initial-exec"))) thread_local Context* current_context = nullptr;
 
 std::array<struct sigaction, NSIG> previous_actions;
@@ -77,7 +80,6 @@ void Leave(Context* context, Machine* machine, uint32_t reason) {
   context->reason = reason;
   context->fault.rip = machine->Get(REG_RIP);
   context->fault.r8 = static_cast<uint32_t>(machine->Get(REG_R8));
-  context->fault.r11 = static_cast<uint32_t>(machine->Get(REG_R11));
   machine->Set(REG_RIP, Routine(*context, vx_runtime_leave));
 }
 
@@ -101,8 +103,9 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
     machine->Set(REG_RIP, Routine(context, vx_runtime_miss));
     return true;
   }
-  if ((error_code & kFetch) != 0 && address == rip && context.writing != nullptr) {
-    // Another thread is writing to this page of code.
+  if ((error_code & kFetch) != 0 && Within(address, rip, kMaxHostInstruction) &&
+      context.writing != nullptr) {
+    // Another thread is writing to this page of code, where the instruction lies or ends.
     while (context.writing->load(std::memory_order_seq_cst) != 0) sched_yield();
     return true;
   }
@@ -132,7 +135,15 @@ bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   if (looking_up) return false;
   context->fault.vector = vector;
   context->fault.error_code = error_code;
-  Leave(context, &machine, in_helper ? VX_LEFT_HELPER_FAULT : VX_LEFT_FAULT);
+  if (in_helper) {
+    context->helper_flags = static_cast<uint32_t>(machine.Get(REG_R11));
+    // REPE CMPS has taken nothing.
+    const bool paid = rip < Routine(*context, vx_runtime_cmpsb) ||
+                      (rip >= Routine(*context, vx_runtime_movsb_shared) &&
+                       rip < Routine(*context, vx_runtime_cmpsb_shared));
+    if (paid) context->budget += static_cast<uint32_t>(machine.Get(REG_RCX));
+  }
+  Leave(context, &machine, in_helper ? VX_LEFT_HELPER : VX_LEFT_FAULT);
   return true;
 }
 
@@ -169,11 +180,14 @@ void OnStop(int signal, siginfo_t* info, void* ucontext) {
   }
 }
 
+// While a fault is handled the stop signal has to wait: it would find the thread in the handler, which
+// goes back to translated code.
 absl::Status Install(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
   struct sigaction action = {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | flags;
   sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, StopSignal());
   if (sigaction(signal, &action, &previous_actions[signal]) != 0) {
     return absl::InternalError(absl::StrCat("sigaction: ", strerror(errno)));
   }
@@ -210,7 +224,7 @@ class SignalStack {
   uint8_t* memory_ = nullptr;
 };
 
-thread_local SignalStack signal_stack;
+__attribute__((tls_model("initial-exec"))) thread_local SignalStack signal_stack;
 
 }  // namespace
 

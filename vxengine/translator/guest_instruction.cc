@@ -285,6 +285,7 @@ class Decoder {
       i_.undefined = opcode.undefined;
       if (i_.kind == Kind::kInterpret) return false;
       if (format_ & kNo66 && i_.prefix66) return false;
+      if (Ignores66()) i_.prefix66 = false;
       if (i_.uses_x87() && profile_ == Profile::kVx2026Int) return false;
       if (format_ & kModRm ? !ModRm() || !CheckGroup() : !ImpliedOperands()) return false;
       if (i_.kind != Kind::kString) i_.repeat = 0;
@@ -295,6 +296,17 @@ class Decoder {
     }
     if (lock_) return CheckLock() && Immediate();
     return Immediate();
+  }
+
+  // Operations on bytes and those without a size: hosts ignore the prefix too, but it isn't canonical.
+  bool Ignores66() const {
+    if (format_ & kByteReg) return true;
+    if (format_ & kByteRm) return (format_ & kNoReg) != 0;
+    if (i_.two_byte) return false;
+    const uint8_t op = i_.opcode;
+    return (op < 0x40 && (op & 7) == 4) || op == 0x9e || op == 0x9f || op == 0xa8 || op == 0xf5 ||
+           op == 0xf8 || op == 0xf9 || op == 0xfc || op == 0xfd ||
+           (i_.kind == Kind::kString && (op & 1) == 0);
   }
 
   // LOCK is no more than a no-op, but only where it is allowed.

@@ -143,7 +143,10 @@ struct RegionTranslator::State {
 
   // The helper for a string instruction, or 0.
   uint32_t HelperFor(const GuestInstruction& i) const {
-    if (i.repeat != 0xf3 || i.prefix66 || options.metering != Metering::kNone) return 0;
+    if (i.repeat != 0xf3 || i.prefix66) return 0;
+    const bool compares = (i.opcode & 0xfe) == 0xa6;
+    // How many iterations it will be is not known before.
+    if (compares && options.metering != Metering::kNone) return 0;
     switch (i.opcode) {
       case 0xa4:
         return options.stubs.movsb;
@@ -237,7 +240,7 @@ struct RegionTranslator::State {
   AddressMap link_labels;               // guest address -> label of its stub
   std::vector<uint32_t> link_targets;   // guest addresses
   struct BudgetStub {
-    uint32_t label, eip, units;
+    uint32_t label, eip, units, lost_flags;
   };
   std::vector<BudgetStub> budget_stubs;
 };
@@ -429,9 +432,10 @@ void RegionTranslator::State::EmitBlockStart(uint32_t index, const Run& run) {
   if (units == 0) return;
   AddNote(i.eip, units);
   const uint32_t stub = NewLabel();
-  budget_stubs.push_back({stub, i.eip, units});
+  const bool flags_dead = FlagsDead(index, run);
+  budget_stubs.push_back({stub, i.eip, units, flags_dead ? kStatusFlags : lost_flags});
   const uint8_t budget = options.budget_offset;
-  if (FlagsDead(index, run)) {
+  if (flags_dead) {
     emit.Bytes({0x49, 0x81, 0x6c, 0x24, budget});
     emit.Word(units);
     items.push_back({.raw = emit.size(),
@@ -746,7 +750,7 @@ void RegionTranslator::State::EmitLinkStubs() {
     emit.Reserve();
     Bind(stub.label);
     AddNote(stub.eip, 0);
-    emit.MovImmediate(kR9, stub.units);
+    emit.MovImmediate(kR9, stub.units | stub.lost_flags << kLostFlagsShift);
     EmitExit(stub.eip, options.stubs.budget);
   }
 }

@@ -44,6 +44,9 @@ struct Link {
   uint32_t target = 0;
 };
 
+// What code says where its budget is too small: the block's units, and above them Note::lost_flags.
+inline constexpr uint32_t kLostFlagsShift = 16;
+
 // Offsets count from the region's start.
 struct Region {
   std::vector<uint8_t> code;

@@ -29,7 +29,7 @@ vx_runtime_system_call:
   jmp leave_with_eip
 
   .globl vx_runtime_budget
-vx_runtime_budget:  /* R9D: what the block took */
+vx_runtime_budget:  /* R9D: what the block took, and which flags it lost: region.h */
   movl %r9d, VX_CTX_UNITS(%r12)
   movl $VX_LEFT_BUDGET, VX_CTX_REASON(%r12)
   jmp leave_with_eip
@@ -163,15 +163,27 @@ vx_runtime_bail:
  * reach no memory at the GS base. Called by translated code; all of the guest's state but ESI, EDI
  * and ECX stays. They work in pieces of up to 16 bytes, each of which reads before it writes, and
  * leave the registers at each piece's end as the instruction would after so many iterations: where a
- * piece faults, the interpreter goes on from there.
+ * piece faults, the interpreter goes on from there. MOVS and STOS take their iterations from the budget.
  *
  * R11 holds EFLAGS and R9B the flag OF meanwhile. */
 
-/* Saves the flags, and goes to `backward` if DF is set. */
-.macro save_flags backward
+/* Saves the flags. */
+.macro save_flags
   seto %r9b
   pushfq
   popq %r11
+.endm
+
+/* Takes a unit for each iteration, or leaves all to the interpreter if there are too few. */
+.macro pay
+  movl %ecx, %r10d
+  cmpq %r10, VX_CTX_BUDGET(%r12)
+  jl vx_runtime_helper_bails
+  subq %r10, VX_CTX_BUDGET(%r12)
+.endm
+
+/* Goes to `backward` if DF is set. */
+.macro branch_on_direction backward
   testl $0x400, %r11d
   jnz \backward
 .endm
@@ -207,7 +219,9 @@ vx_runtime_bail:
 .macro rep_movs name, seg, size, native
   .globl \name
 \name:
-  save_flags 20f
+  save_flags
+  pay
+  branch_on_direction 20f
   /* Up: a piece may not write what a later byte of it is to read. */
   movl %edi, %r10d
   subl %esi, %r10d
@@ -313,7 +327,9 @@ vx_runtime_bail:
 .macro rep_stos name, seg, size, native
   .globl \name
 \name:
-  save_flags 20f
+  save_flags
+  pay
+  branch_on_direction 20f
   .if \native
   cmpl $1024/\size, %ecx
   jae 31f
@@ -384,7 +400,8 @@ vx_runtime_bail:
 8:
   ret  /* no iteration: the flags stay */
 9:
-  save_flags 20f
+  save_flags
+  branch_on_direction 20f
 10:
   cmpl $8/\size, %ecx
   jb 11f
@@ -441,6 +458,11 @@ vx_runtime_bail:
   .endif
   ret
 .endm
+
+vx_runtime_helper_bails:
+  movl %r11d, VX_CTX_HELPER_FLAGS(%r12)
+  movl $VX_LEFT_HELPER, VX_CTX_REASON(%r12)
+  jmp vx_runtime_leave
 
   .globl vx_runtime_helpers
 vx_runtime_helpers:

@@ -49,6 +49,7 @@ static_assert(offsetof(Context, registers) + offsetof(Registers, eflags) == VX_C
 static_assert(offsetof(Context, registers) + offsetof(Registers, xmm) == VX_CTX_XMM);
 static_assert(offsetof(Context, registers) + offsetof(Registers, mxcsr) == VX_CTX_MXCSR);
 static_assert(offsetof(Context, fxsave) == VX_CTX_FXSAVE);
+static_assert(offsetof(Context, helper_flags) == VX_CTX_HELPER_FLAGS);
 
 }  // namespace vx
 

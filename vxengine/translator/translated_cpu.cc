@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "vxengine/translator/faults.h"
+#include "vxengine/translator/guest_instruction.h"
 #include "vxengine/translator/runtime.h"
 #include "vxengine/translator/x87_image.h"
 
@@ -142,9 +143,12 @@ void TranslatedCpu::StartUsingX87() {
 
 TranslatedCpu::Stop TranslatedCpu::Run(uint64_t budget) {
   Context& context = *context_;
-  context.budget = 0;
-  held_back_ = budget;
-  Refill();
+  context.budget = INT64_MAX;
+  if (counted_) {
+    context.budget = 0;
+    held_back_ = budget;
+    Refill();
+  }
   context.eip = context.registers.eip;
   const Stop stop = Loop();
   context.registers.eip = context.eip;
@@ -212,12 +216,18 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
         return Stop::kSystemCall;
       case VX_LEFT_BUDGET: {
         // The block took its units although there weren't enough.
-        context.budget += context.units;
+        context.budget += context.units & ((1u << kLostFlagsShift) - 1);
+        const uint32_t lost_flags = context.units >> kLostFlagsShift;
         if (held_back_ > 0) {
           Refill();
           break;
         }
-        if (context.budget == 0) return Stop::kBudget;
+        if (context.budget == 0) {
+          valid_flags_ = kStatusFlags & ~(lost_flags | LostFlagsAt(context.eip));
+          return Stop::kBudget;
+        }
+        lost_flags_ = lost_flags;
+        lost_flags_eip_ = context.eip;
         mode_.metering = Metering::kInstructions;
         const absl::StatusOr<Translation*> fine = translations_->Get(mode_);
         if (!fine.ok()) {
@@ -229,10 +239,11 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
       }
       case VX_LEFT_FAULT:
         return Fault();
-      case VX_LEFT_HELPER_FAULT: {
+      case VX_LEFT_HELPER: {
         HelperFault();
         const Stop stop = Interpret();
         if (stop != Stop::kSystemCall) return stop;
+        valid_flags_ = kStatusFlags;
         break;
       }
       default:
@@ -273,8 +284,23 @@ void TranslatedCpu::HelperFault() {
   const Note note = translation_->NoteAt(static_cast<uint32_t>(back - context.code - 1));
   context.eip = note.eip;
   registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
-  registers.eflags = (context.fault.r11 & kGuestFlags) | VX_INITIAL_EFLAGS;
-  // Flags that were lost stay so: nothing looks at them before they are written.
+  registers.eflags = (context.helper_flags & kGuestFlags) | VX_INITIAL_EFLAGS;
+  if (counted_) context.budget += note.unpaid;
+  valid_flags_ = kStatusFlags & ~note.lost_flags;
+}
+
+// What is still lost at `eip` of what was when each instruction began to be counted. From there on the
+// budget doesn't reach for one block, so the way there is straight.
+uint32_t TranslatedCpu::LostFlagsAt(uint32_t eip) const {
+  uint32_t lost = lost_flags_;
+  for (uint32_t at = lost_flags_eip_; lost != 0 && at != eip;) {
+    GuestInstruction i;
+    DecodeGuestInstruction(translations_->text().Fetch(at, 15), at, mode_.profile, &i);
+    if (i.length == 0) break;
+    lost &= ~i.written;
+    at = i.next();
+  }
+  return lost;
 }
 
 TranslatedCpu::Stop TranslatedCpu::Fault() {
@@ -284,7 +310,7 @@ TranslatedCpu::Stop TranslatedCpu::Fault() {
   context.eip = note.eip;
   registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
   if (note.ebp_in_r8) registers.gpr[kEbp] = context.fault.r8;
-  valid_flags_ = kStatusFlags & ~note.lost_flags;
+  valid_flags_ = kStatusFlags & ~(note.lost_flags | LostFlagsAt(note.eip));
   if (counted_) context.budget += note.unpaid;
   trap_ = DecodeFault(context.fault);
   return Stop::kTrap;

@@ -86,6 +86,7 @@ class TranslatedCpu {
   void HelperFault();
   uint32_t EipAt(uint64_t rip) const;
   bool Enter(uint32_t offset);
+  uint32_t LostFlagsAt(uint32_t eip) const;
   void SetTranslation(Translation* translation);
   void StartUsingX87();
   void Refill();
@@ -104,6 +105,8 @@ class TranslatedCpu {
   uint64_t held_back_ = 0;  // of the budget, beside what the context has
   uint64_t counted_units_ = 0;
   uint32_t valid_flags_ = kStatusFlags;
+  // Flags that had been lost, and where, when each instruction began to be counted.
+  uint32_t lost_flags_ = 0, lost_flags_eip_ = 0;
   Trap trap_;
   absl::Status error_;
 };

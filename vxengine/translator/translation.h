@@ -77,6 +77,7 @@ class Translations {
   explicit Translations(const GuestText* text) : text_(text) {}
   absl::StatusOr<Translation*> Get(TranslationMode mode);
   Translation::Statistics statistics() const;
+  const GuestText& text() const { return *text_; }
 
  private:
   const GuestText* const text_;

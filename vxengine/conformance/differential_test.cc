@@ -1,0 +1,641 @@
+// The translator against the interpreter on code that no compiler makes: damaged instructions,
+// random bytes, piled-up prefixes, and jumps to wherever. Both start in the same state and must end
+// in the same one: trap, registers, flags, memory and, where instructions are counted, after the
+// same number of them, be it a limit that ends them. --seed=N gives other sequences, --sequences=N
+// more.
+//
+// Unlike its neighbours it drives the engines below vx.h, so that memory can be compared after a
+// trap too, and that thousands of cases a second share one address space.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "vxengine/conformance/checker.h"
+#include "vxengine/conformance/forms.h"
+#include "vxengine/machine/elf_loader.h"
+#include "vxengine/machine/interpreter.h"
+#include "vxengine/testing/elf_builder.h"
+#include "vxengine/translator/address_space.h"
+#include "vxengine/translator/guest_text.h"
+#include "vxengine/translator/translated_cpu.h"
+#include "vxengine/translator/translation.h"
+
+namespace vx::conformance {
+namespace {
+
+constexpr int kShards = 8;
+constexpr size_t kMostCode = 200;      // bytes of a case, in a slot of ORACLE_SLOT_SIZE
+constexpr uint64_t kMostRun = 20'000;  // instructions, of a case without a limit of its own
+// For a case that ends within kMostRun, however slow the machine, and for one that doesn't.
+constexpr std::chrono::seconds kEnough(10);
+constexpr std::chrono::milliseconds kShort(5);
+
+using Piece = std::vector<uint8_t>;
+
+struct Sequence {
+  State state;
+  std::vector<Piece> pieces;
+  uint32_t address = 0;
+  uint64_t limit = 0;  // of instructions; 0: they aren't counted
+};
+
+enum class Ending : uint8_t { kLimit, kTrap, kSystemCall, kStopped, kFailed };
+
+struct End {
+  Ending ending = Ending::kFailed;
+  Trap trap;
+  Registers registers;
+  uint32_t valid_flags = kStatusFlags;
+  uint64_t instructions = 0;
+  std::vector<uint8_t> data;
+  std::string error;
+};
+
+std::string Code(const Sequence& sequence) {
+  std::string code;
+  for (const Piece& piece : sequence.pieces) code.append(piece.begin(), piece.end());
+  const uint32_t distance = kExit - (sequence.address + code.size() + 5);
+  code += '\xe9';
+  return code + testing::Imm32(distance);
+}
+
+// --- Random code ---
+
+constexpr uint8_t kPrefixes[] = {0x66, 0xf2, 0xf3, 0xf0, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x67};
+
+class Generator {
+ public:
+  explicit Generator(uint64_t seed) : random_(seed), forms_(Expand(IntegerRows())) {
+    const std::vector<Form> sse = Expand(SseRows());
+    // They are as many as all the others.
+    for (const Form& form : sse) {
+      if (Below(random_, 4) == 0) forms_.push_back(form);
+    }
+    std::erase_if(forms_, [](const Form& form) {
+      // Results that are undefined as a whole.
+      return (form.rule == Rule::kShld || form.rule == Rule::kShrd) && form.size == 2;
+    });
+  }
+
+  Sequence Make(uint32_t address, bool counted) {
+    Sequence sequence{.state = RandomState(random_, true), .address = address};
+    for (uint32_t gpr = 0; gpr < 8; ++gpr) {
+      if (gpr != kEsp && Chance(2)) sequence.state.gpr[gpr] = Pointer();
+    }
+    if (Chance(16)) sequence.state.gpr[kEsp] = Chance(2) ? Pointer() : EdgeValue(random_);
+    if (counted) sequence.limit = 1 + (Chance(4) ? Below(random_, 3000) : Below(random_, 24));
+    address_ = address;
+    size_t size = 0;
+    for (uint32_t left = 1 + Below(random_, 12); left > 0; --left) {
+      Piece piece = MakePiece();
+      if (size + piece.size() > kMostCode) break;
+      size += piece.size();
+      sequence.pieces.push_back(std::move(piece));
+    }
+    return sequence;
+  }
+
+ private:
+  bool Chance(uint32_t of) { return Below(random_, of) == 0; }
+  uint8_t Byte() { return static_cast<uint8_t>(random_()); }
+  uint32_t Pointer() {
+    return kData + (Chance(8) ? Below(random_, kDataSize + 8) : 0x800) + Below(random_, 64);
+  }
+  // In the case's own slot, most often in its first half.
+  uint32_t Target() { return address_ + Below(random_, Chance(4) ? ORACLE_SLOT_SIZE : 64); }
+  uint8_t Near() { return static_cast<uint8_t>(Below(random_, 64) - 32); }
+
+  static void Append(uint32_t word, Piece* piece) {
+    for (int n = 0; n < 4; ++n) piece->push_back(static_cast<uint8_t>(word >> (8 * n)));
+  }
+
+  Piece Valid() {
+    Piece piece;
+    AppendInstruction(forms_[Below(random_, forms_.size())], random_, &piece);
+    return piece;
+  }
+
+  Piece Damaged() {
+    Piece piece = Valid();
+    for (uint32_t times = 1 + Below(random_, 2); times > 0 && !piece.empty(); --times) {
+      const size_t at = Below(random_, piece.size());
+      switch (Below(random_, 6)) {
+        case 0:
+          piece[at] = Byte();
+          break;
+        case 1:
+          piece[at] ^= 1u << Below(random_, 8);
+          break;
+        case 2:
+          piece.resize(at);
+          break;
+        case 3:
+          piece.erase(piece.begin(), piece.begin() + at);
+          break;
+        default:
+          piece.insert(piece.begin() + (Chance(2) ? 0 : at),
+                       kPrefixes[Below(random_, std::size(kPrefixes))]);
+      }
+    }
+    return piece;
+  }
+
+  Piece Piled() {
+    Piece piece;
+    for (uint32_t left = Below(random_, Chance(4) ? 17 : 5); left > 0; --left) {
+      piece.push_back(kPrefixes[Below(random_, std::size(kPrefixes))]);
+    }
+    const Piece rest = Chance(2) ? Valid() : RandomBytes();
+    piece.insert(piece.end(), rest.begin(), rest.end());
+    return piece;
+  }
+
+  Piece RandomBytes() {
+    Piece piece(1 + Below(random_, 12));
+    for (uint8_t& byte : piece) byte = Byte();
+    // Few of what the interpreter can't judge.
+    if ((piece[0] & 0xf8) == 0xd8 && !Chance(8)) piece[0] = 0x0f;
+    return piece;
+  }
+
+  Piece Branch() {
+    Piece piece;
+    switch (Below(random_, 6)) {
+      case 0:
+        return {0xeb, Near()};
+      case 1:
+        piece = {0xe9};
+        break;
+      case 2:
+        piece = {0x0f, static_cast<uint8_t>(0x80 | Below(random_, 16))};
+        break;
+      default:
+        return {static_cast<uint8_t>(0x70 | Below(random_, 16)), Near()};
+    }
+    Append(Below(random_, 64) - 32, &piece);
+    return piece;
+  }
+
+  Piece Loop() {
+    // Mostly with a count that ends.
+    Piece piece;
+    if (!Chance(4)) {
+      piece = {0xb9};
+      Append(Below(random_, 40), &piece);
+    }
+    piece.push_back(static_cast<uint8_t>(0xe0 + Below(random_, 4)));
+    piece.push_back(Near());
+    return piece;
+  }
+
+  Piece CallOrReturn() {
+    Piece piece;
+    const uint8_t gpr = static_cast<uint8_t>(Below(random_, 8));
+    switch (Below(random_, 8)) {
+      case 0:
+      case 1:
+        piece = {0xe8};
+        Append(Below(random_, 64) - 32, &piece);
+        return piece;
+      case 2:
+        return {0xe8, 0, 0, 0, 0};
+      case 3:
+        return {0xc3};
+      case 4:
+        return {0xc2, static_cast<uint8_t>(Below(random_, 4) * 4), 0};
+      case 5:
+        piece = {0x68};
+        Append(Target(), &piece);
+        piece.push_back(0xc3);
+        return piece;
+      default:
+        piece = {static_cast<uint8_t>(0xb8 + gpr)};
+        Append(Chance(16) ? EdgeValue(random_) : Target(), &piece);
+        piece.push_back(0xff);
+        piece.push_back(static_cast<uint8_t>((Chance(2) ? 0xd0 : 0xe0) + gpr));
+        return piece;
+    }
+  }
+
+  Piece StackChange() {
+    const uint8_t gpr = static_cast<uint8_t>(Below(random_, 8)),
+                  small = static_cast<uint8_t>(Below(random_, 24) - 8);
+    switch (Below(random_, 16)) {
+      case 0:
+      case 1:
+      case 2:
+        return {static_cast<uint8_t>(0x50 + gpr)};
+      case 3:
+      case 4:
+        return {static_cast<uint8_t>(0x58 + gpr)};
+      case 5:
+        return {0x83, static_cast<uint8_t>(Chance(2) ? 0xc4 : 0xec), small};
+      case 6:
+        return {0x8d, 0x64, 0x24, small};
+      case 7:
+        return {0x8d, static_cast<uint8_t>(0x44 | gpr << 3),
+                static_cast<uint8_t>((Byte() & 0xf8) | 4), small};
+      case 8:
+        return {static_cast<uint8_t>(Chance(2) ? 0x89 : 0x8b),
+                static_cast<uint8_t>(0xc4 | gpr << 3)};
+      case 9:
+        return {0xc9};
+      case 10:
+        return {0xc8, 8, 0, static_cast<uint8_t>(Below(random_, 3))};
+      case 11:
+        return {static_cast<uint8_t>(0x60 + Below(random_, 2))};
+      case 12:
+        return {0x87, static_cast<uint8_t>(0xc4 | gpr << 3)};
+      case 13:
+        return {0xff, static_cast<uint8_t>(0x74), 0x24, small};
+      case 14:
+        return {0x8f, static_cast<uint8_t>(0x44), 0x24, small};
+      default:
+        return {0x0f, static_cast<uint8_t>(0x40 | Below(random_, 16)),
+                static_cast<uint8_t>(0xc4 | gpr << 3)};
+    }
+  }
+
+  Piece FlagChange() {
+    static constexpr uint8_t kOpcodes[] = {0x9c, 0x9d, 0x9e, 0x9f, 0xf5, 0xf8,
+                                           0xf9, 0xfc, 0xfd, 0xd6, 0x27, 0x2f};
+    return {kOpcodes[Below(random_, std::size(kOpcodes))]};
+  }
+
+  // AH to BH beside operands on the stack.
+  Piece HighByte() {
+    static constexpr uint8_t kOpcodes[] = {0x00, 0x02, 0x10, 0x1a, 0x20, 0x30, 0x38,
+                                           0x3a, 0x84, 0x86, 0x88, 0x8a, 0xb0, 0xc0};
+    const uint32_t which = Below(random_, std::size(kOpcodes));
+    Piece piece;
+    if (which >= 12) piece.push_back(0x0f);
+    piece.push_back(kOpcodes[which]);
+    piece.push_back(static_cast<uint8_t>(0x44 | (4 + Below(random_, 4)) << 3));
+    piece.push_back(static_cast<uint8_t>((Byte() & 0xf8) | 4));
+    piece.push_back(Near());
+    return piece;
+  }
+
+  Piece MakePiece() {
+    switch (Below(random_, 24)) {
+      case 0:
+      case 1:
+        return RandomBytes();
+      case 2:
+      case 3:
+        return Piled();
+      case 4:
+      case 5:
+      case 6:
+        return Damaged();
+      case 7:
+      case 8:
+      case 9:
+        return Branch();
+      case 10:
+        return Loop();
+      case 11:
+      case 12:
+      case 13:
+        return CallOrReturn();
+      case 14:
+      case 15:
+      case 16:
+        return StackChange();
+      case 17:
+        return FlagChange();
+      case 18:
+        return HighByte();
+      default:
+        return Valid();
+    }
+  }
+
+  Random random_;
+  std::vector<Form> forms_;
+  uint32_t address_ = 0;
+};
+
+// --- Running ---
+
+// Sequences that lie in one piece of code, for both engines.
+class Batch {
+ public:
+  explicit Batch(std::span<const Sequence> sequences) {
+    std::string code(kCodeSize, '\xcc');
+    for (const Sequence& sequence : sequences) {
+      const std::string bytes = Code(sequence);
+      code.replace(sequence.address - kCode, bytes.size(), bytes);
+    }
+    using testing::kElfR, testing::kElfX;
+    elf_ = testing::BuildElf(
+        {.entry = kCode,
+         .segments = {{kCode, code, 0, kElfR | kElfX}, {kExit, "\x0f\x0b", 0, kElfR | kElfX}},
+         .symbols = {}});
+    std::string error;
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(elf_.data());
+    image_ = *ParseImage({bytes, elf_.size()}, &error);
+    text_ = std::make_unique<GuestText>(image_);
+    translations_ = std::make_unique<Translations>(text_.get());
+    auto space = TheSettings().placement == Placement::kExclusive ? AddressSpace::Exclusive()
+                                                                  : AddressSpace::Shared();
+    if (!space.ok()) {
+      ADD_FAILURE() << space.status();
+      std::abort();
+    }
+    space_ = *std::move(space);
+    translated_ = MakeMemory(space_.get());
+    interpreted_ = MakeMemory(nullptr);
+    background_ = InitialData(Case{});
+  }
+
+  End Interpret(const Sequence& sequence) {
+    interpreted_->Initialize(kData, background_);
+    End end{.registers = Start(sequence)};
+    Interpreter interpreter(interpreted_.get(), &end.registers, Profile::kVx2026);
+    const auto stop = interpreter.Run(sequence.limit != 0 ? sequence.limit : kMostRun);
+    end.ending = stop == Interpreter::Stop::kBudget ? Ending::kLimit
+                 : stop == Interpreter::Stop::kTrap ? Ending::kTrap
+                                                    : Ending::kSystemCall;
+    if (end.ending == Ending::kTrap) end.trap = interpreter.trap();
+    end.instructions = interpreter.instructions();
+    end.data = Data(*interpreted_);
+    return end;
+  }
+
+  End Translate(const Sequence& sequence, std::chrono::nanoseconds cpu_time) {
+    translated_->Initialize(kData, background_);
+    End end;
+    auto cpu = TranslatedCpu::Create(translations_.get(), space_.get(), translated_.get(),
+                                     Profile::kVx2026, sequence.limit != 0);
+    if (!cpu.ok()) {
+      end.error = cpu.status().ToString();
+      return end;
+    }
+    (*cpu)->registers() = Start(sequence);
+    TranslatedCpu::Stop stop = TranslatedCpu::Stop::kFailed;
+    if ((*cpu)->Begin(cpu_time).ok()) stop = (*cpu)->Run(sequence.limit);
+    (*cpu)->End();
+    switch (stop) {
+      case TranslatedCpu::Stop::kBudget:
+        end.ending = Ending::kLimit;
+        break;
+      case TranslatedCpu::Stop::kSystemCall:
+        end.ending = Ending::kSystemCall;
+        break;
+      case TranslatedCpu::Stop::kTrap:
+        end.ending = Ending::kTrap;
+        end.trap = (*cpu)->trap();
+        break;
+      case TranslatedCpu::Stop::kStopped:
+        end.ending = Ending::kStopped;
+        break;
+      case TranslatedCpu::Stop::kFailed:
+        end.error = (*cpu)->error().ToString();
+        break;
+    }
+    end.registers = (*cpu)->registers();
+    end.valid_flags = (*cpu)->valid_flags();
+    end.instructions = (*cpu)->instructions();
+    end.data = Data(*translated_);
+    return end;
+  }
+
+  // Whether the sequence returns elsewhere than the innermost call that has not been returned from
+  // expects. There the translator doesn't keep the flags if they would be dead where it expected to
+  // come out.
+  bool ReturnsElsewhere(const Sequence& sequence) {
+    interpreted_->Initialize(kData, background_);
+    Registers registers = Start(sequence);
+    Interpreter interpreter(interpreted_.get(), &registers, Profile::kVx2026);
+    std::vector<uint32_t> calls;
+    const uint64_t most = sequence.limit != 0 ? sequence.limit : kMostRun;
+    while (interpreter.instructions() < most) {
+      const std::span<const uint8_t> code = Fetch(registers.eip);
+      const size_t at = static_cast<size_t>(
+          std::ranges::find_if(code,
+                               [](uint8_t b) { return std::ranges::count(kPrefixes, b) == 0; }) -
+          code.begin());
+      const uint32_t esp = registers.gpr[kEsp];
+      if (interpreter.Step(1) != Interpreter::Stop::kBudget) return false;
+      if (at >= code.size()) continue;
+      if (code[at] == 0xe8 || code[at] == 0xff) {
+        uint32_t pushed = 0, fault;
+        if (registers.gpr[kEsp] == esp - 4) interpreted_->Load(esp - 4, &pushed, &fault);
+        calls.push_back(pushed);
+      } else if (code[at] == 0xc2 || code[at] == 0xc3) {
+        if (calls.empty()) continue;
+        if (calls.back() != registers.eip) return true;
+        calls.pop_back();
+      }
+    }
+    return false;
+  }
+
+  // The bytes that are executed at an address.
+  std::span<const uint8_t> Fetch(uint32_t address) const { return text_->Fetch(address, 15); }
+
+ private:
+  std::unique_ptr<Memory> MakeMemory(Memory::Backing* backing) const {
+    auto memory = std::make_unique<Memory>(backing);
+    for (const Segment& segment : image_.segments) {
+      memory->Map(segment.first_page(), segment.end_page() - segment.first_page(),
+                  segment.permissions);
+      memory->Initialize(segment.address, segment.bytes);
+    }
+    memory->Map(kData / Memory::kPageSize, kDataSize / Memory::kPageSize,
+                Memory::kRead | Memory::kWrite);
+    return memory;
+  }
+
+  static Registers Start(const Sequence& sequence) {
+    Registers registers;
+    registers.gpr = sequence.state.gpr;
+    registers.eflags = sequence.state.eflags;
+    registers.xmm = sequence.state.xmm;
+    registers.eip = sequence.address;
+    return registers;
+  }
+
+  static std::vector<uint8_t> Data(const Memory& memory) {
+    std::vector<uint8_t> data(kDataSize);
+    uint32_t fault;
+    memory.Read(kData, data, &fault);
+    return data;
+  }
+
+  std::string elf_;
+  Image image_;
+  std::unique_ptr<GuestText> text_;
+  std::unique_ptr<Translations> translations_;
+  std::unique_ptr<AddressSpace> space_;
+  std::unique_ptr<Memory> translated_, interpreted_;
+  std::vector<uint8_t> background_;
+};
+
+// --- Comparing ---
+
+// Floating-point arithmetic is #UD to the interpreter. `code`: what it trapped at.
+bool IsArithmetic(std::span<const uint8_t> code) {
+  size_t at = 0;
+  while (at < code.size() && std::ranges::count(kPrefixes, code[at]) != 0) ++at;
+  if (at >= code.size()) return false;
+  if ((code[at] & 0xf8) == 0xd8) return true;
+  if (code[at] != 0x0f || at + 1 >= code.size()) return false;
+  const uint8_t opcode = code[at + 1];
+  return (opcode >= 0x2a && opcode <= 0x2f && opcode != 0x2b) || opcode == 0x51 ||
+         (opcode >= 0x58 && opcode <= 0x5f) || opcode == 0xc2 || opcode == 0xe6;
+}
+
+std::string Name(const End& end) {
+  constexpr const char* kEndings[] = {"limit", "trap", "system call", "CPU time", "failure"};
+  std::string text = kEndings[static_cast<int>(end.ending)];
+  if (end.ending == Ending::kTrap) {
+    absl::StrAppendFormat(&text, " %s, access %d, at %#x", vx::Name(end.trap.cause),
+                          static_cast<int>(end.trap.access), end.trap.address);
+  }
+  return absl::StrCat(text, end.error.empty() ? "" : ": ", end.error);
+}
+
+std::string DescribeDifference(const End& expected, const End& actual, bool counted) {
+  std::string text;
+  if (expected.ending != actual.ending ||
+      (expected.ending == Ending::kTrap && expected.trap != actual.trap)) {
+    absl::StrAppend(&text, "  end: expected ", Name(expected), ", got ", Name(actual), "\n");
+  }
+  if (counted && expected.instructions != actual.instructions) {
+    absl::StrAppend(&text, "  instructions: expected ", expected.instructions, ", got ",
+                    actual.instructions, "\n");
+  }
+  const auto result = [](const End& end) {
+    return Result{.state = {.gpr = end.registers.gpr,
+                            .eflags = end.registers.eflags,
+                            .eip = end.registers.eip,
+                            .xmm = end.registers.xmm},
+                  .trap = {},
+                  .valid_flags = end.valid_flags,
+                  .failure = {},
+                  .data = end.data};
+  };
+  absl::StrAppend(&text, Difference(result(expected), result(actual)));
+  if (expected.registers.mxcsr != actual.registers.mxcsr) absl::StrAppend(&text, "  MXCSR\n");
+  if (expected.registers.x87 != actual.registers.x87) absl::StrAppend(&text, "  x87\n");
+  return text;
+}
+
+// What the engines disagree on, or "". Counts the case if `count`.
+std::string Disagreement(Batch& batch, const Sequence& sequence, bool count) {
+  Counts unused, &counts = count ? TheCounts() : unused;
+  const End expected = batch.Interpret(sequence);
+  const bool endless = sequence.limit == 0 && expected.ending == Ending::kLimit;
+  ++counts.cases;
+  if (endless) {
+    // Few, for they take their time.
+    if (counts.cases % 16 != 0 && count) return "";
+    const End actual = batch.Translate(sequence, kShort);
+    if (actual.ending == Ending::kStopped && !batch.Fetch(actual.registers.eip).empty()) return "";
+    // Slow to get there, but it came to the same.
+    if (actual.ending == Ending::kTrap || actual.ending == Ending::kSystemCall) {
+      ++counts.unjudged;
+      return "";
+    }
+    return absl::StrFormat("  end: expected CPU time, got %s at eip %#x\n", Name(actual),
+                           actual.registers.eip);
+  }
+  const End actual = batch.Translate(sequence, kEnough);
+  const std::string difference = DescribeDifference(expected, actual, sequence.limit != 0);
+  if (difference.empty()) return "";
+  if (expected.ending == Ending::kTrap && expected.trap.cause == TrapCause::kInvalidOpcode &&
+      actual.ending != Ending::kFailed && IsArithmetic(batch.Fetch(expected.registers.eip))) {
+    ++counts.unjudged;
+    return "";
+  }
+  if (actual.ending != Ending::kFailed && batch.ReturnsElsewhere(sequence)) {
+    ++counts.unjudged;
+    return "";
+  }
+  return difference;
+}
+
+std::string Describe(const Sequence& sequence) {
+  Case test;
+  test.name = sequence.limit != 0 ? absl::StrCat("limit of ", sequence.limit, " instructions")
+                                  : "not counted";
+  test.state = sequence.state;
+  test.code_address = sequence.address;
+  const std::string code = Code(sequence);
+  test.code.assign(code.begin(), code.end());
+  return Describe(test);
+}
+
+// Replaces pieces by NOPs for as long as the rest still disagrees; NOPs, so that addresses stay.
+Sequence Shrink(Sequence sequence) {
+  const auto disagrees = [](const Sequence& shorter) {
+    Batch alone({&shorter, 1});
+    return !Disagreement(alone, shorter, false).empty();
+  };
+  if (!disagrees(sequence)) return sequence;  // it takes what lies around
+  while (!sequence.pieces.empty()) {
+    Sequence shorter = sequence;
+    shorter.pieces.pop_back();
+    if (!disagrees(shorter)) break;
+    sequence = std::move(shorter);
+  }
+  for (size_t n = 0; n < sequence.pieces.size(); ++n) {
+    Sequence shorter = sequence;
+    std::ranges::fill(shorter.pieces[n], 0x90);
+    if (disagrees(shorter)) sequence = std::move(shorter);
+  }
+  return sequence;
+}
+
+class DifferentialTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(DifferentialTest, EnginesAgreeOnAnyCode) {
+  constexpr size_t kDescribed = 3;
+  Generator generator(TheSettings().seed * kShards + static_cast<uint64_t>(GetParam()));
+  size_t bad = 0;
+  for (uint32_t done = 0; done < TheSettings().sequences / kShards;) {
+    std::vector<Sequence> sequences;
+    for (uint32_t slot = 0; slot < ORACLE_BATCH; ++slot, ++done) {
+      sequences.push_back(
+          generator.Make(kCode + slot * ORACLE_SLOT_SIZE, TheSettings().count || done % 2 == 0));
+    }
+    std::vector<std::pair<size_t, std::string>> differ;
+    {
+      Batch batch(sequences);
+      for (size_t n = 0; n < sequences.size(); ++n) {
+        std::string difference = Disagreement(batch, sequences[n], true);
+        if (!difference.empty()) differ.emplace_back(n, std::move(difference));
+      }
+    }
+    for (const auto& [n, difference] : differ) {
+      if (++bad > kDescribed) continue;
+      const Sequence small = Shrink(sequences[n]);
+      std::string now;
+      {
+        Batch alone({&small, 1});
+        now = Disagreement(alone, small, false);
+      }
+      ADD_FAILURE() << Describe(small) << "\n"
+                    << (now.empty() ? "together with others only:\n" + difference : now);
+    }
+  }
+  EXPECT_EQ(bad, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shard, DifferentialTest, ::testing::Range(0, kShards));
+
+}  // namespace
+}  // namespace vx::conformance
