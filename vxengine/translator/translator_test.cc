@@ -172,9 +172,12 @@ TEST(Control, AFullCodeCacheEndsTheRun) {
 
 TEST(Control, AHundredThousandIndirectTargets) {
   constexpr uint32_t kTargets = 100'000;
-  const std::string elf =
-      WithFarCode(CallEach(kFar, kFar + 2 * kTargets, 2), Repeat("\x40\xc3", kTargets));
-  EXPECT_EQ(ExpectLikeTheInterpreter(elf).exit_status, kTargets);
+  const auto program =
+      Load(WithFarCode(CallEach(kFar, kFar + 2 * kTargets, 2), Repeat("\x40\xc3", kTargets)));
+  NullIo io;
+  const auto sandbox = Create(program);
+  EXPECT_EQ(sandbox->Run(io).exit_status, kTargets);
+  EXPECT_LE(sandbox->translation_cost().instructions, 2 * kTargets + 100);
 }
 
 // f: dec ecx; jz out; call f; inc eax; out: ret
