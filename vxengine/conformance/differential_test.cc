@@ -430,7 +430,9 @@ class Batch {
       const uint32_t esp = registers.gpr[kEsp];
       if (interpreter.Step(1) != Interpreter::Stop::kBudget) return false;
       if (at >= code.size()) continue;
-      if (code[at] == 0xe8 || code[at] == 0xff) {
+      const bool is_indirect =
+          code[at] == 0xff && at + 1 < code.size() && (code[at + 1] >> 3 & 7) == 2;
+      if (code[at] == 0xe8 || is_indirect) {
         uint32_t pushed = 0, fault;
         if (registers.gpr[kEsp] == esp - 4) interpreted_->Load(esp - 4, &pushed, &fault);
         calls.push_back(pushed);

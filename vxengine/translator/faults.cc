@@ -84,9 +84,7 @@ void Leave(Context* context, Machine* machine, uint32_t reason) {
 }
 
 // True if the page fault was the engine's own business, and the thread can go on.
-bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t address,
-                        uint32_t error_code) {
-  const uint64_t rip = machine->Get(REG_RIP);
+bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t address) {
   if (Within(address, context.return_stack_guard, context.return_stack_guard_size)) {
     // A CALL too deep: the stack starts anew, and returns to what was lost will be looked up. In a
     // helper, which saves flags there, the helper's own return address comes along.
@@ -103,18 +101,26 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
     machine->Set(REG_RIP, Routine(context, vx_runtime_miss));
     return true;
   }
-  if ((error_code & kFetch) != 0 && Within(address, rip, kMaxHostInstruction) &&
-      context.writing != nullptr) {
-    // Another thread is writing to this page of code, where the instruction lies or ends.
-    while (context.writing->load(std::memory_order_seq_cst) != 0) sched_yield();
-    return true;
-  }
   return false;
+}
+
+// True if another thread was writing to the page of code where the instruction lies or ends, be it
+// translated code or a routine of the runtime's beside it. It no longer is.
+bool WaitForWriter(const Context& context, const Machine& machine, uint64_t address) {
+  const uint64_t rip = machine.Get(REG_RIP);
+  if (machine.Get(REG_TRAPNO) != kPageFault || (machine.Get(REG_ERR) & kFetch) == 0 ||
+      !Within(rip, context.code, context.code_size) ||
+      !Within(address, rip, kMaxHostInstruction) || context.writing == nullptr) {
+    return false;
+  }
+  while (context.writing->load(std::memory_order_seq_cst) != 0) sched_yield();
+  return true;
 }
 
 // True if the fault was translated code's, and has been seen to.
 bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   Machine machine(ucontext);
+  if (WaitForWriter(*context, machine, reinterpret_cast<uint64_t>(info->si_addr))) return true;
   const uint64_t rip = machine.Get(REG_RIP);
   // The look-up of return misses is the one routine that can fault.
   const bool looking_up = Within(rip, Routine(*context, vx_runtime_underflow),
@@ -125,7 +131,7 @@ bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   const uint32_t error_code = static_cast<uint32_t>(machine.Get(REG_ERR));
   if (vector == kPageFault) {
     const uint64_t address = reinterpret_cast<uint64_t>(info->si_addr);
-    if (HandleOwnPageFault(*context, &machine, address, error_code)) return true;
+    if (HandleOwnPageFault(*context, &machine, address)) return true;
     if (!Within(address, context->memory, kGuestSpan) || (error_code & kFetch) != 0) return false;
     context->fault.address = address - context->memory;
   } else if (vector != kDivideError && vector != kStackFault && vector != kGeneralProtection &&

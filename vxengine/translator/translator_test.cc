@@ -172,9 +172,12 @@ TEST(Control, AFullCodeCacheEndsTheRun) {
 
 TEST(Control, AHundredThousandIndirectTargets) {
   constexpr uint32_t kTargets = 100'000;
-  const std::string elf =
-      WithFarCode(CallEach(kFar, kFar + 2 * kTargets, 2), Repeat("\x40\xc3", kTargets));
-  EXPECT_EQ(ExpectLikeTheInterpreter(elf).exit_status, kTargets);
+  const auto program =
+      Load(WithFarCode(CallEach(kFar, kFar + 2 * kTargets, 2), Repeat("\x40\xc3", kTargets)));
+  NullIo io;
+  const auto sandbox = Create(program);
+  EXPECT_EQ(sandbox->Run(io).exit_status, kTargets);
+  EXPECT_LE(sandbox->translation_cost().instructions, 2 * kTargets + 4100);
 }
 
 // f: dec ecx; jz out; call f; inc eax; out: ret
@@ -440,6 +443,39 @@ TEST(Threads, TranslateOneProgramTogether) {
     for (std::thread& thread : threads) thread.join();
   }
   the_placement = placement;
+}
+
+TEST(Threads, ExecuteBesideCodeThatIsBeingWritten) {
+  if (the_placement == Placement::kExclusive) GTEST_SKIP() << "one guest at a time";
+  // Loops so long that they lie across pages, their instructions too; and behind each of them small
+  // functions, which are put into the loop's last page while other threads are in the loop.
+  constexpr uint32_t kGroups = 12, kSmall = 40, kAdds = 1000, kTimes = 400;
+  std::string functions, calls;
+  const auto call = [&] {
+    const uint32_t from = kCodeAddress + static_cast<uint32_t>(calls.size()) + 5;
+    const uint32_t to = kFar + static_cast<uint32_t>(functions.size());
+    calls += Jump(0xe8, static_cast<int32_t>(to - from));
+  };
+  for (uint32_t group = 0; group < kGroups; ++group) {
+    call();
+    // mov ecx, n; l: add eax, imm, many times; dec ecx; jnz l; ret
+    functions += Mov(kEcx, kTimes) + Repeat(Bytes({0x05, 1, 1, 1, 1}), kAdds) +
+                 Bytes({0x49, 0x0f}) + Jump(0x85, -static_cast<int32_t>(kAdds * 5 + 7)) + "\xc3";
+    for (uint32_t n = 0; n < kSmall; ++n) {
+      call();
+      functions += Bytes({0x40, 0xc3});
+    }
+  }
+  const std::string elf = WithFarCode(calls + ExitWithEax(), functions);
+  const uint32_t expected = RunGuest(Load(elf), {.engine = Engine::kInterpreter}).exit_status;
+  for (int round = 0; round < 10; ++round) {
+    const auto program = Load(elf);
+    std::vector<std::thread> threads;
+    for (int n = 0; n < 4; ++n) {
+      threads.emplace_back([&] { EXPECT_EQ(RunGuest(program).exit_status, expected); });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
 }
 
 // --- Stopping ---
