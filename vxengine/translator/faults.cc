@@ -89,7 +89,7 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
     // A CALL too deep: the stack starts anew, and returns to what was lost will be looked up. In a
     // helper, which saves flags there, the helper's own return address comes along.
     uint64_t top = context.return_stack_top;
-    if (InHelpers(context, rip)) {
+    if (InHelpers(context, machine->Get(REG_RIP))) {
       top -= sizeof(uint64_t);
       *reinterpret_cast<uint64_t*>(top) = *reinterpret_cast<uint64_t*>(machine->Get(REG_RSP));
     }
