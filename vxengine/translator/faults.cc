@@ -45,8 +45,9 @@ void Chain(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = previous_actions[signal];
   if (previous.sa_flags & SA_SIGINFO) {
     previous.sa_sigaction(signal, info, context);
-  } else if (previous.sa_handler == SIG_DFL) {
-    // The instruction faults again, now without a handler; what was sent is sent again.
+  } else if (previous.sa_handler == SIG_DFL || (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
+    // The instruction faults again, now without a handler, which can't be ignored; what was sent is
+    // sent again.
     ::signal(signal, SIG_DFL);
     if (info->si_code <= 0) raise(signal);
   } else if (previous.sa_handler != SIG_IGN) {

@@ -129,12 +129,12 @@ struct RegionTranslator::State {
   void EmitRun(const Run& run, uint32_t next_run_address);
   void EmitInstruction(uint32_t index, const Run& run);
   void EmitBlockStart(uint32_t index, const Run& run);
-  void EmitBody(const GuestInstruction& i, uint32_t index, const Run& run);
+  void EmitBody(const GuestInstruction& i);
   void EmitPlain(const GuestInstruction& i);
   void EmitMemoryForm(const GuestInstruction& i, Emitter::Head head, unsigned reg);
   bool EmitStackPointerChange(const GuestInstruction& i, uint32_t index, const Run& run);
-  void EmitCall(const GuestInstruction& i, uint32_t index, const Run& run);
-  void EmitReturnSite(uint32_t expected, uint32_t index, const Run& run);
+  void EmitCall(const GuestInstruction& i);
+  void EmitReturnSite(uint32_t expected);
   void EmitIndirect(bool call);
   void EmitExit(uint32_t eip, uint32_t stub);
   void EmitLinkStubs();
@@ -200,6 +200,11 @@ struct RegionTranslator::State {
     labels[label] = {.raw = emit.size(), .item = static_cast<uint32_t>(items.size())};
   }
   void AddNote(uint32_t eip, uint16_t unpaid) {
+    // Of instructions that emit nothing none needs a note, and there may be very many.
+    if (!notes.empty() && notes.back().offset == emit.size() && note_items.back() == items.size()) {
+      notes.pop_back();
+      note_items.pop_back();
+    }
     notes.push_back({.offset = emit.size(),
                      .eip = eip,
                      .esp_delta = delta,
@@ -419,7 +424,7 @@ void RegionTranslator::State::EmitInstruction(uint32_t index, const Run& run) {
                            i.kind == Kind::kPlain;
   if (NeedsEsp(i) || (before_jump && delta != 0)) Flush();
   AddNote(i.eip, UnitsFrom(index, run));
-  EmitBody(i, index, run);
+  EmitBody(i);
   lost_flags &= ~i.written;
 }
 
@@ -495,7 +500,7 @@ bool RegionTranslator::State::EmitStackPointerChange(const GuestInstruction& i, 
   return true;
 }
 
-void RegionTranslator::State::EmitBody(const GuestInstruction& i, uint32_t index, const Run& run) {
+void RegionTranslator::State::EmitBody(const GuestInstruction& i) {
   if (Interprets(i)) return EmitExit(i.eip, options.stubs.interpret);
   switch (i.kind) {
     case Kind::kInterpret:
@@ -574,7 +579,7 @@ void RegionTranslator::State::EmitBody(const GuestInstruction& i, uint32_t index
       return EmitIndirect(false);
     case Kind::kCall:
     case Kind::kCallRm:
-      return EmitCall(i, index, run);
+      return EmitCall(i);
     case Kind::kReturn:
       emit.Load(kR8, Stack(0));
       emit.Lea(kHostEsp, Stack(static_cast<int32_t>(4 + i.immediate)));
@@ -654,7 +659,7 @@ uint32_t RegionTranslator::State::ThunkRegister(const GuestInstruction& call) co
   return reg == kEsp ? kNone : reg;
 }
 
-void RegionTranslator::State::EmitCall(const GuestInstruction& i, uint32_t index, const Run& run) {
+void RegionTranslator::State::EmitCall(const GuestInstruction& i) {
   if (i.kind == Kind::kCall && i.immediate == i.next()) {
     // CALL of the next instruction is a way to push EIP.
     emit.StoreImmediate(Stack(-4), i.next());
@@ -679,17 +684,11 @@ void RegionTranslator::State::EmitCall(const GuestInstruction& i, uint32_t index
     emit.Mov(kR8, i.memory || i.rm == kEsp ? unsigned{kR10} : i.rm);
     EmitIndirect(true);
   }
-  EmitReturnSite(i.next(), index, run);
+  EmitReturnSite(i.next());
 }
 
-void RegionTranslator::State::EmitReturnSite(uint32_t expected, uint32_t index, const Run& run) {
-  if (FlagsDead(index + 1, run)) {
-    emit.Bytes({0x41, 0x81, 0xf8});
-    emit.Word(expected);
-    BranchTo(kJne, true, options.stubs.return_miss);
-    lost_flags = kStatusFlags;
-    return;
-  }
+// Without a comparison, which would cost the flags: a return that goes elsewhere takes them along.
+void RegionTranslator::State::EmitReturnSite(uint32_t expected) {
   emit.Mov(kR10, kHostEcx);
   emit.Bytes({0x41, 0x8d, 0x88});
   emit.Word(0u - expected);

@@ -286,11 +286,13 @@ void TranslatedCpu::HelperFault() {
   registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
   registers.eflags = (context.helper_flags & kGuestFlags) | VX_INITIAL_EFLAGS;
   if (counted_) context.budget += note.unpaid;
-  valid_flags_ = kStatusFlags & ~note.lost_flags;
+  lost_flags_ = note.lost_flags;
+  lost_flags_eip_ = note.eip;
+  valid_flags_ = kStatusFlags & ~lost_flags_;
 }
 
-// What is still lost at `eip` of what was when each instruction began to be counted. From there on the
-// budget doesn't reach for one block, so the way there is straight.
+// What is still lost at `eip` of what was at lost_flags_eip_. Flags are lost only where they are written
+// before control can go apart, so the way there is straight, or they no longer are.
 uint32_t TranslatedCpu::LostFlagsAt(uint32_t eip) const {
   uint32_t lost = lost_flags_;
   for (uint32_t at = lost_flags_eip_; lost != 0 && at != eip;) {

@@ -105,7 +105,7 @@ class TranslatedCpu {
   uint64_t held_back_ = 0;  // of the budget, beside what the context has
   uint64_t counted_units_ = 0;
   uint32_t valid_flags_ = kStatusFlags;
-  // Flags that had been lost, and where, when each instruction began to be counted.
+  // Flags that had been lost, and where, when code was left in the middle of a block.
   uint32_t lost_flags_ = 0, lost_flags_eip_ = 0;
   Trap trap_;
   absl::Status error_;
