@@ -286,7 +286,7 @@ void TranslatedCpu::HelperFault() {
   registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
   registers.eflags = (context.helper_flags & kGuestFlags) | VX_INITIAL_EFLAGS;
   if (counted_) context.budget += note.unpaid;
-  lost_flags_ = note.lost_flags;
+  lost_flags_ = note.lost_flags | LostFlagsAt(note.eip);
   lost_flags_eip_ = note.eip;
   valid_flags_ = kStatusFlags & ~lost_flags_;
 }
