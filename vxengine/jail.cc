@@ -38,35 +38,35 @@ struct AllowedCall {
 std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
   constexpr uint64_t kPrivateAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   std::vector<AllowedCall> calls = {
-      // Encoded bytes come in, decoded bytes and the report go out.
-      {SCMP_SYS(read), {SCMP_A0(SCMP_CMP_EQ, 0)}},
-      {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 1)}},
-      {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 2)}},
-      // malloc: memory that no file is behind and that is never executable.
-      {SCMP_SYS(brk), {}},
-      {SCMP_SYS(mmap),
-       {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, kPrivateAnonymous)}},
-      {SCMP_SYS(mremap), {SCMP_A3(SCMP_CMP_EQ, MREMAP_MAYMOVE)}},
-      {SCMP_SYS(munmap), {}},
-      // The guest's memory; and code, while it is written.
-      {SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
-      // After a fault of the guest's, or a timer.
-      {SCMP_SYS(rt_sigreturn), {}},
-      // For whom the timer is.
-      {SCMP_SYS(gettid), {}},
-      {SCMP_SYS(timer_create), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
-      {SCMP_SYS(timer_settime), {SCMP_A1(SCMP_CMP_EQ, 0)}},
-      {SCMP_SYS(timer_delete), {}},
+    // Encoded bytes come in, decoded bytes and the report go out.
+    {SCMP_SYS(read), {SCMP_A0(SCMP_CMP_EQ, 0)}},
+    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 1)}},
+    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 2)}},
+    // malloc: memory that no file is behind and that is never executable.
+    {SCMP_SYS(brk), {}},
+    {SCMP_SYS(mmap),
+     {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+      SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, kPrivateAnonymous)}},
+    {SCMP_SYS(mremap), {SCMP_A3(SCMP_CMP_EQ, MREMAP_MAYMOVE)}},
+    {SCMP_SYS(munmap), {}},
+    // The guest's memory; and code, while it is written.
+    {SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+    // After a fault of the guest's, or a timer.
+    {SCMP_SYS(rt_sigreturn), {}},
+    // For whom the timer is.
+    {SCMP_SYS(gettid), {}},
+    {SCMP_SYS(timer_create), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
+    {SCMP_SYS(timer_settime), {SCMP_A1(SCMP_CMP_EQ, 0)}},
+    {SCMP_SYS(timer_delete), {}},
 #if defined(__x86_64__)
-      // Where a guest's memory lies that isn't at address 0.
-      {SCMP_SYS(arch_prctl), {SCMP_A0(SCMP_CMP_EQ, ARCH_SET_GS)}},
+    // Where a guest's memory lies that isn't at address 0.
+    {SCMP_SYS(arch_prctl), {SCMP_A0(SCMP_CMP_EQ, ARCH_SET_GS)}},
 #endif
-      // pthread_once says so when it is done, which the first C++ exception finds out.
-      {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
-      // The limit on CPU time.
-      {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
-      {SCMP_SYS(exit_group), {}},
+    // pthread_once says so when it is done, which the first C++ exception finds out.
+    {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
+    // The limit on CPU time.
+    {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
+    {SCMP_SYS(exit_group), {}},
   };
   if (code.size != 0) {
     const uint64_t begin = reinterpret_cast<uint64_t>(code.begin);
@@ -76,9 +76,9 @@ std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
                       SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_EXEC)}});
   }
   if (kSanitized) {
-    for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid),
-                       SCMP_SYS(sched_yield), SCMP_SYS(clock_nanosleep), SCMP_SYS(rt_sigprocmask),
-                       SCMP_SYS(mprotect), SCMP_SYS(sigaltstack)}) {
+    for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(sched_yield),
+                       SCMP_SYS(clock_nanosleep), SCMP_SYS(rt_sigprocmask), SCMP_SYS(mprotect),
+                       SCMP_SYS(sigaltstack)}) {
       calls.push_back({number, {}});
     }
   }

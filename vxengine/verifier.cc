@@ -158,10 +158,10 @@ constexpr void AddOneByteOpcodes(Table& table) {
   add(kPlain | kOnlyF3, {{0xa4, 0xa7}, {0xaa, 0xaf}}, kStrings);  // MOVS CMPS STOS LODS
   add(kOnlyF2, {0xa6, 0xa7, 0xae, 0xaf}, kStrings);               // SCAS
   add(kOnly66, {0xa5, 0xa7, 0xab, 0xad, 0xaf}, kStrings);
-  add(kPlain, {0xa8}, Plain(1));                                            // TEST
-  add(kSized, {0xa9}, Plain(4));                                            // TEST
-  add(kPlain, {{0xb0, 0xb7}}, OpcodeRegister(kByte, 1));                    // MOV
-  add(kSized, {{0xb8, 0xbf}}, OpcodeRegister(kGpr, 4));                     // MOV
+  add(kPlain, {0xa8}, Plain(1));                          // TEST
+  add(kSized, {0xa9}, Plain(4));                          // TEST
+  add(kPlain, {{0xb0, 0xb7}}, OpcodeRegister(kByte, 1));  // MOV
+  add(kSized, {{0xb8, 0xbf}}, OpcodeRegister(kGpr, 4));   // MOV
   add(kPlain, {0xc0}, Group(0xbf, kByte, 1));             // ROL ROR RCL RCR SHL SHR SAR
   add(kSized, {0xc1}, Group(0xbf, kGpr, 1));              // ROL ROR RCL RCR SHL SHR SAR
   add(kPlain, {0xd0, 0xd2}, Group(0xbf, kByte));          // ROL ROR RCL RCR SHL SHR SAR

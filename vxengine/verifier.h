@@ -90,8 +90,8 @@ struct VerifierRules {
   uint32_t budget_offset = 0;  // of the run's budget in the context, for metering sequences
 };
 
-// A direct branch of 32 bits, outside of sequences and not to a helper: what may later be pointed at
-// another place.
+// A direct branch of 32 bits, outside of sequences and not to a helper: what may later be pointed
+// at another place.
 struct Branch {
   uint32_t rel32 = 0;   // offset of its last four bytes
   uint32_t target = 0;  // where it leads

@@ -174,9 +174,8 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Create(std::shared_ptr<const P
 
 absl::Status Sandbox::Rep::CreateTranslated(const Registers& start) {
   const bool counted = options.count_instructions || options.limits.instructions != kUnlimited;
-  absl::StatusOr<std::unique_ptr<TranslatedCpu>> cpu =
-      TranslatedCpu::Create(program->rep().translations.get(), space.get(), memory.get(),
-                            options.profile, counted);
+  absl::StatusOr<std::unique_ptr<TranslatedCpu>> cpu = TranslatedCpu::Create(
+      program->rep().translations.get(), space.get(), memory.get(), options.profile, counted);
   if (!cpu.ok()) return cpu.status();
   translated = *std::move(cpu);
   translated->registers() = start;

@@ -129,7 +129,7 @@ class Sandbox {
 
   // What translating the program has cost so far, by all its sandboxes.
   struct TranslationCost {
-    uint64_t instructions = 0;       // of the guest, translated and verified
+    uint64_t instructions = 0;        // of the guest, translated and verified
     std::chrono::nanoseconds time{};  // CPU time of the threads that did it
   };
   TranslationCost translation_cost() const;
@@ -173,9 +173,9 @@ std::string Describe(const Outcome& outcome, const Program& program);
 //   "end": "exited", "trapped", "limited", "interrupted" or "host failed";
 //   then "exit_status" (a number); or "cause" and, for a page fault, "access" ("read", "write",
 //   "fetch") and "address"; or "limit"; or "host_error"; nothing for "interrupted"; "registers":
-//   "eax" to "edi", "eip", "eflags", "valid_flags", "mxcsr", "x87": {"control", "status", "tag", "r": R0 to R7 as
-//   sign and exponent, then significand}, "xmm": XMM0 to XMM7;
-//   "counters": "instructions", "bytes_in", "bytes_out", "peak_memory" (numbers).
+//   "eax" to "edi", "eip", "eflags", "valid_flags", "mxcsr", "x87": {"control", "status", "tag",
+//   "r": R0 to R7 as sign and exponent, then significand}, "xmm": XMM0 to XMM7; "counters":
+//   "instructions", "bytes_in", "bytes_out", "peak_memory" (numbers).
 // Addresses and registers are strings of hexadecimal digits, all of them, after "0x".
 std::string ToJson(const Outcome& outcome);
 

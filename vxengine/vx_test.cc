@@ -145,7 +145,8 @@ TEST(Sandbox, PassesArguments) {
 
 TEST(Sandbox, RefusesArgumentsThatCannotBePassed) {
   const auto refusal = [](std::vector<std::string> arguments) {
-    return Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({.arguments = std::move(arguments)})).status();
+    return Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({.arguments = std::move(arguments)}))
+        .status();
   };
   EXPECT_EQ(refusal({std::string("a\0", 2)}).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(refusal({std::string(VX_ARGUMENTS_MAX, 'a')}).code(),
@@ -265,7 +266,8 @@ TEST(Interrupt, EndsARunFromAnotherThread) {
                                 Call(VX_CALL_READ, 0, kDataAddress, 1),
                                 Call(VX_CALL_BRK, 0x08200000)};
   for (const std::string& body : bodies) {
-    auto sandbox = Sandbox::Create(Load(CodeElf(Write(1, kDataAddress, 1) + Forever(body))), OnTheEngine({}));
+    auto sandbox =
+        Sandbox::Create(Load(CodeElf(Write(1, kDataAddress, 1) + Forever(body))), OnTheEngine({}));
     ASSERT_TRUE(sandbox.ok());
     BegunIo io;
     std::thread interrupter([&] {
@@ -438,21 +440,22 @@ TEST(ToJson, HasAllOfTheOutcome) {
   outcome.registers.eip = 0x8048000;
   outcome.registers.x87.reg[7] = {.significand = uint64_t{1} << 63, .sign_exponent = 0x3fff};
   outcome.registers.xmm[0].lane = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
-  EXPECT_EQ(ToJson(outcome),
-            R"({"end":"trapped","cause":"page fault","access":"write","address":"0xdeadbeef",)"
-            R"("registers":{"eax":"0x11111111","ecx":"0x00000002","edx":"0x00000003",)"
-            R"("ebx":"0x00000004","esp":"0x00000005","ebp":"0x00000006","esi":"0x00000007",)"
-            R"("edi":"0x00000008","eip":"0x08048000","eflags":"0x00000202",)"
-            R"("valid_flags":"0x000008d5","x87":{"control":"0x037f","status":"0x0000","tag":"0xffff",)"
-            R"("r":["0x00000000000000000000","0x00000000000000000000","0x00000000000000000000",)"
-            R"("0x00000000000000000000","0x00000000000000000000","0x00000000000000000000",)"
-            R"("0x00000000000000000000","0x3fff8000000000000000"]},)"
-            R"("xmm":["0x0f0e0d0c0b0a09080706050403020100","0x00000000000000000000000000000000",)"
-            R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000",)"
-            R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000",)"
-            R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000"],)"
-            R"("mxcsr":"0x00001f80"},"counters":{"instructions":1,"bytes_in":2,"bytes_out":3,)"
-            R"("peak_memory":18446744073709551615}})");
+  EXPECT_EQ(
+      ToJson(outcome),
+      R"({"end":"trapped","cause":"page fault","access":"write","address":"0xdeadbeef",)"
+      R"("registers":{"eax":"0x11111111","ecx":"0x00000002","edx":"0x00000003",)"
+      R"("ebx":"0x00000004","esp":"0x00000005","ebp":"0x00000006","esi":"0x00000007",)"
+      R"("edi":"0x00000008","eip":"0x08048000","eflags":"0x00000202",)"
+      R"("valid_flags":"0x000008d5","x87":{"control":"0x037f","status":"0x0000","tag":"0xffff",)"
+      R"("r":["0x00000000000000000000","0x00000000000000000000","0x00000000000000000000",)"
+      R"("0x00000000000000000000","0x00000000000000000000","0x00000000000000000000",)"
+      R"("0x00000000000000000000","0x3fff8000000000000000"]},)"
+      R"("xmm":["0x0f0e0d0c0b0a09080706050403020100","0x00000000000000000000000000000000",)"
+      R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000",)"
+      R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000",)"
+      R"("0x00000000000000000000000000000000","0x00000000000000000000000000000000"],)"
+      R"("mxcsr":"0x00001f80"},"counters":{"instructions":1,"bytes_in":2,"bytes_out":3,)"
+      R"("peak_memory":18446744073709551615}})");
 }
 
 TEST(ToJson, EscapesWhatStringsMayNotHold) {

@@ -40,7 +40,8 @@ constexpr char kUsage[] =
     "1G)\n"
     "  --stack=BYTES         of its stack, at most (default 8M, the least is 64K)\n"
     "  --max-instructions=N  end the guest after so many\n"
-    "  --count               count instructions, without a limit too; the translator is slower with it\n"
+    "  --count               count instructions, without a limit too; the translator is slower "
+    "with it\n"
     "  --stats               print what the run cost to standard error\n"
     "  --json                print the whole outcome, with all registers, to standard error\n"
     "  --help                print this\n"
@@ -152,7 +153,18 @@ struct CommandLine {
 };
 
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
-  enum { kEngine = 1, kPlacement, kCount, kProfile, kMemory, kStack, kMaxInstructions, kStats, kJson, kHelp };
+  enum {
+    kEngine = 1,
+    kPlacement,
+    kCount,
+    kProfile,
+    kMemory,
+    kStack,
+    kMaxInstructions,
+    kStats,
+    kJson,
+    kHelp
+  };
   constexpr option kOptions[] = {{"engine", required_argument, nullptr, kEngine},
                                  {"placement", required_argument, nullptr, kPlacement},
                                  {"count", no_argument, nullptr, kCount},

@@ -55,8 +55,8 @@ struct Case {
 };
 
 struct Result {
-  State state;               // after; eip is ORACLE_EXIT if the code ran to its end
-  std::optional<Trap> trap;  // else
+  State state;                          // after; eip is ORACLE_EXIT if the code ran to its end
+  std::optional<Trap> trap;             // else
   uint32_t valid_flags = kStatusFlags;  // which of the status flags are known
   std::string
       failure;  // why there is no result, if there is none: a time-out, a guest that wasn't let run

@@ -15,7 +15,7 @@ namespace vx::conformance {
 struct Settings {
   Engine engine = Engine::kInterpreter;
   Placement placement = Placement::kShared;
-  bool count = false;          // instructions, and limit them rather than the time
+  bool count = false;  // instructions, and limit them rather than the time
   uint64_t seed = 1;
   uint32_t cases = 200;        // per form
   uint32_t sequences = 60000;  // random ones, over all shards

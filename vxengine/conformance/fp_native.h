@@ -8,8 +8,8 @@
 namespace vx::conformance {
 
 // Runs the case in this process, with handlers for the signals of its traps, and operands at low
-// addresses, both of which stay until ReleaseCpu; any other such signal ends the process as ever. One
-// thread at a time.
+// addresses, both of which stay until ReleaseCpu; any other such signal ends the process as ever.
+// One thread at a time.
 //
 // What 64-bit mode shows and guests don't see (x87's last instruction in images, XMM8-15) is in the
 // result: see ApplyAbi in fp_forms.h.

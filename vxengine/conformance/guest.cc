@@ -139,8 +139,8 @@ std::string ToString(const std::vector<uint8_t>& bytes) {
   return std::string(bytes.begin(), bytes.end());
 }
 
-Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segments,
-                 size_t cases, Io* io) {
+Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segments, size_t cases,
+                 Io* io) {
   const auto fail = [](const absl::Status& status) {
     Outcome outcome;
     outcome.end = Outcome::End::kHostFailed;

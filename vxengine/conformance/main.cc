@@ -1,5 +1,5 @@
-// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count, --seed=N, --cases=N (per
-// form),
+// Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count,
+// --seed=N, --cases=N (per form),
 // --sequences=N.
 #include <gtest/gtest.h>
 

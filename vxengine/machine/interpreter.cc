@@ -58,7 +58,8 @@ Interpreter::Stop Interpreter::State::End(uint64_t budget, Stop stop) {
 
 Interpreter::Stop Interpreter::State::One() {
   if (cpu.budget == 0) return Stop::kBudget;
-  // A unit is held back, so that a REPE or REPNE instruction that ends with the last one owes nothing.
+  // A unit is held back, so that a REPE or REPNE instruction that ends with the last one owes
+  // nothing.
   const uint64_t held_back = cpu.budget > 1 ? 1 : 0;
   const Instruction* instruction = blocks.Find(cpu.eip, nullptr)->instructions;
   cpu.budget -= 1 + held_back;

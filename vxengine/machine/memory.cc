@@ -24,7 +24,6 @@ struct Memory::Page {
   std::unique_ptr<uint8_t[]> bytes;  // null until written
   uint8_t permissions = kNone;
   bool mapped = false;
-
 };
 
 // The pages of 4 MiB of address space.

@@ -26,8 +26,9 @@ class Memory {
   static constexpr uint32_t kPageSize = VX_PAGE_SIZE;
 
   // Host memory that holds a whole guest's at fixed places, for engines whose code reaches it
-  // without asking: guest address a lies at host address base() + a. It gives its pages the permissions of the
-  // guest's, but for kExecute. Where the host has too little memory these throw std::bad_alloc.
+  // without asking: guest address a lies at host address base() + a. It gives its pages the
+  // permissions of the guest's, but for kExecute. Where the host has too little memory these throw
+  // std::bad_alloc.
   class Backing {
    public:
     virtual ~Backing() = default;

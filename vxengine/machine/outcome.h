@@ -95,11 +95,11 @@ struct Trap {
 enum class Limit : uint8_t { kInstructions, kOutput, kCpuTime };
 
 struct Counters {
-  // Completed; a REP instruction counts 1 + its iterations. 0 unless they are counted: the translator
-  // does only where it was asked to, or there is a limit.
+  // Completed; a REP instruction counts 1 + its iterations. 0 unless they are counted: the
+  // translator does only where it was asked to, or there is a limit.
   uint64_t instructions = 0;
-  uint64_t bytes_in = 0;      // read from descriptor 0
-  uint64_t bytes_out = 0;     // written to descriptor 1
+  uint64_t bytes_in = 0;   // read from descriptor 0
+  uint64_t bytes_out = 0;  // written to descriptor 1
   uint64_t peak_memory =
       0;  // bytes: the most that segments, stack and heap came to, in whole pages
   bool operator==(const Counters&) const = default;
@@ -119,8 +119,8 @@ struct Outcome {
   Trap trap;
   Limit limit = Limit::kInstructions;
   std::string host_error;
-  // At the end. A run that was interrupted, or ran out of CPU time, in translated code knows its EIP
-  // only.
+  // At the end. A run that was interrupted, or ran out of CPU time, in translated code knows its
+  // EIP only.
   Registers registers;
   // Which status flags of registers.eflags are the guest's. Flags that nothing could have looked at
   // any more need not be kept.

@@ -28,8 +28,8 @@ void* Pointer(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
 void Remap(uintptr_t base, uint32_t first, uint32_t count, int protection, int flags) {
   void* const at = Pointer(base + uintptr_t{first} * Memory::kPageSize);
-  if (mmap(at, size_t{count} * Memory::kPageSize, protection, kFlags | flags | MAP_FIXED, -1,
-           0) != at) {
+  if (mmap(at, size_t{count} * Memory::kPageSize, protection, kFlags | flags | MAP_FIXED, -1, 0) !=
+      at) {
     throw std::bad_alloc();
   }
 }
@@ -38,14 +38,13 @@ void Remap(uintptr_t base, uint32_t first, uint32_t count, int protection, int f
 
 absl::StatusOr<std::unique_ptr<AddressSpace>> AddressSpace::Exclusive() {
   void* const at = Pointer(kLowest);
-  void* const got = mmap(at, kGuestSpan - kLowest, PROT_NONE, kFlags | MAP_FIXED_NOREPLACE,
-                         -1, 0);
+  void* const got = mmap(at, kGuestSpan - kLowest, PROT_NONE, kFlags | MAP_FIXED_NOREPLACE, -1, 0);
   if (got == at) return std::unique_ptr<AddressSpace>(new AddressSpace(0));
   const int error = errno;
   if (got != MAP_FAILED) munmap(got, kGuestSpan - kLowest);
-  return absl::UnavailableError(
-      absl::StrCat("host addresses below 4 GiB are not free: ",
-                   got == MAP_FAILED ? strerror(error) : "the kernel knows no MAP_FIXED_NOREPLACE"));
+  return absl::UnavailableError(absl::StrCat(
+      "host addresses below 4 GiB are not free: ",
+      got == MAP_FAILED ? strerror(error) : "the kernel knows no MAP_FIXED_NOREPLACE"));
 }
 
 absl::StatusOr<std::unique_ptr<AddressSpace>> AddressSpace::Shared() {

@@ -15,8 +15,8 @@ namespace vx {
 class AddressSpace final : public Memory::Backing {
  public:
   // Reserves host addresses 0 to 4 GiB, of which the first 64 KiB stay unmapped, as the kernel
-  // keeps them (vm.mmap_min_addr) and guests can't use them. UNAVAILABLE where something lies there:
-  // there is one such guest in a process.
+  // keeps them (vm.mmap_min_addr) and guests can't use them. UNAVAILABLE where something lies
+  // there: there is one such guest in a process.
   static absl::StatusOr<std::unique_ptr<AddressSpace>> Exclusive();
 
   // Reserves them anywhere. RESOURCE_EXHAUSTED if the process may not have so much.

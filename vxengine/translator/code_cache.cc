@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<CodeArena>> CodeArena::Reserve() {
 
 absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> CodeArena::ReserveTogether(uint32_t count) {
   const auto reserve = [](uint64_t size) {
-    void* const got = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const got =
+        mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return got == MAP_FAILED ? nullptr : static_cast<uint8_t*>(got);
   };
   // More than it takes, of which what doesn't lie right is given back.
@@ -71,15 +72,14 @@ CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
   }
   std::sort(stubs_.begin(), stubs_.end());
   if (placement == CodePlacement::kExclusive) {
-    for (const uint8_t* routine :
-         {vx_runtime_movsb, vx_runtime_movsd, vx_runtime_stosb, vx_runtime_stosd, vx_runtime_cmpsb,
-          vx_runtime_cmpsd}) {
+    for (const uint8_t* routine : {vx_runtime_movsb, vx_runtime_movsd, vx_runtime_stosb,
+                                   vx_runtime_stosd, vx_runtime_cmpsb, vx_runtime_cmpsd}) {
       helpers_.push_back(RuntimeOffset(routine));
     }
   } else {
-    for (const uint8_t* routine : {vx_runtime_movsb_shared, vx_runtime_movsd_shared,
-                                   vx_runtime_stosb_shared, vx_runtime_stosd_shared,
-                                   vx_runtime_cmpsb_shared, vx_runtime_cmpsd_shared}) {
+    for (const uint8_t* routine :
+         {vx_runtime_movsb_shared, vx_runtime_movsd_shared, vx_runtime_stosb_shared,
+          vx_runtime_stosd_shared, vx_runtime_cmpsb_shared, vx_runtime_cmpsd_shared}) {
       helpers_.push_back(RuntimeOffset(routine));
     }
   }
@@ -142,17 +142,17 @@ absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) co
   std::string error;
   if (!VerifyRegion(region.code, next_, rules_, verified, &error)) {
     const uint32_t eip = region.entries.empty() ? 0 : region.entries.front().eip;
-    return absl::InternalError(
-        absl::StrFormat("the verifier refused the translation of the region at eip 0x%08x: %s", eip,
-                        error));
+    return absl::InternalError(absl::StrFormat(
+        "the verifier refused the translation of the region at eip 0x%08x: %s", eip, error));
   }
   const auto is_boundary = [&](uint32_t offset) {
     return std::binary_search(verified->boundaries.begin(), verified->boundaries.end(), offset);
   };
   for (const Entry& entry : region.entries) {
     if (!is_boundary(next_ + entry.offset)) {
-      return absl::InternalError(absl::StrFormat(
-          "the translation of eip 0x%08x at offset 0x%x is no legal entry", entry.eip, entry.offset));
+      return absl::InternalError(
+          absl::StrFormat("the translation of eip 0x%08x at offset 0x%x is no legal entry",
+                          entry.eip, entry.offset));
     }
   }
   for (const Link& link : region.links) {
@@ -160,8 +160,8 @@ absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) co
         std::lower_bound(verified->branches.begin(), verified->branches.end(), next_ + link.rel32,
                          [](const Branch& b, uint32_t rel32) { return b.rel32 < rel32; });
     if (branch == verified->branches.end() || branch->rel32 != next_ + link.rel32) {
-      return absl::InternalError(absl::StrFormat(
-          "a link to eip 0x%08x at offset 0x%x is no branch", link.target, link.rel32));
+      return absl::InternalError(absl::StrFormat("a link to eip 0x%08x at offset 0x%x is no branch",
+                                                 link.target, link.rel32));
     }
   }
   return absl::OkStatus();
@@ -230,9 +230,9 @@ absl::Status CodeCache::Close() {
 // and filled with INT3.
 absl::Status CodeCache::MakeWritable(uint64_t first, uint64_t last) {
   for (; first < last && first < mapped_; ++first) {
-    const bool is_writable =
-        std::any_of(writable_.begin(), writable_.end(),
-                    [&](const auto& range) { return range.first <= first && first < range.second; });
+    const bool is_writable = std::any_of(
+        writable_.begin(), writable_.end(),
+        [&](const auto& range) { return range.first <= first && first < range.second; });
     if (is_writable) continue;
     if (mprotect(code() + first * kPage, kPage, PROT_READ | PROT_WRITE) != 0) {
       return Failed("making pages writable");
@@ -243,8 +243,8 @@ absl::Status CodeCache::MakeWritable(uint64_t first, uint64_t last) {
   const uint64_t end = std::max(last, mapped_ + kNewPages);
   uint8_t* const at = code() + mapped_ * kPage;
   const size_t size = (end - mapped_) * kPage;
-  if (mmap(at, size, PROT_READ | PROT_WRITE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0) != at) {
+  if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE,
+           -1, 0) != at) {
     return Failed("mapping pages");
   }
   memset(at, kInt3, size);

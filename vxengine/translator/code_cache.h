@@ -3,8 +3,8 @@
 //
 //   code:     | runtime.S | region | region | … | never used, inaccessible |
 //   entries:  for every guest address four bytes: the offset of its code, 0 if there is none (at 0
-//             is the routine that says so). A table of 16 GiB of which only what belongs to executable
-//             guest pages can be accessed; indirect jumps read it without any check.
+//             is the routine that says so). A table of 16 GiB of which only what belongs to
+//             executable guest pages can be accessed; indirect jumps read it without any check.
 //
 // Pages of code are readable and executable, or readable and writable while a region is put there;
 // never both. Space is never used again while the cache lives.
@@ -79,8 +79,9 @@ class CodeCache {
   absl::Status Close();
 
   // Verifies a region that was translated for next_offset() and puts it there; branches to its
-  // entries that led to stubs lead to it from now on. REQUIRES: between Open and Close. INTERNAL if the verifier refuses: names guest
-  // EIP and host bytes. RESOURCE_EXHAUSTED when the cache is full.
+  // entries that led to stubs lead to it from now on. REQUIRES: between Open and Close. INTERNAL if
+  // the verifier refuses: names guest EIP and host bytes. RESOURCE_EXHAUSTED when the cache is
+  // full.
   absl::Status Install(const Region& region);
 
   uint8_t* code() const { return arena_->code(); }
@@ -110,7 +111,7 @@ class CodeCache {
   VerifierRules rules_;
   std::vector<std::pair<uint32_t, uint32_t>> covered_;  // first and last guest address
   uint32_t next_ = 0;
-  uint64_t mapped_ = 0;  // pages of code up to here have been used
+  uint64_t mapped_ = 0;                                  // pages of code up to here have been used
   std::vector<std::pair<uint64_t, uint64_t>> writable_;  // pages, from and to
   std::vector<uint64_t> is_entry_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> waiting_;  // guest address -> rel32s

@@ -63,9 +63,9 @@ struct alignas(64) Context {
   uint32_t eip = 0;
   uint32_t host_mxcsr = 0;
   std::atomic<uint32_t> stop{0};  // nonzero: translated code isn't entered
-  uint32_t uses_x87 = 0;          // nonzero: x87 state is in `fxsave` while translated code doesn't run
-  uint32_t units = 0;             // of VX_LEFT_BUDGET, and the flags lost: see kLostFlagsShift
-  Registers registers;            // but for EIP and x87, which `eip` and `fxsave` hold
+  uint32_t uses_x87 = 0;  // nonzero: x87 state is in `fxsave` while translated code doesn't run
+  uint32_t units = 0;     // of VX_LEFT_BUDGET, and the flags lost: see kLostFlagsShift
+  Registers registers;    // but for EIP and x87, which `eip` and `fxsave` hold
   alignas(64) uint8_t fxsave[512] = {};
   uint32_t helper_flags = 0;  // EFLAGS, of VX_LEFT_HELPER
 
@@ -75,7 +75,7 @@ struct alignas(64) Context {
   uint64_t return_stack_top = 0;  // what an empty stack of return addresses starts at
   uint64_t return_stack_guard = 0, return_stack_guard_size = 0;
   uint64_t entries_size = 0;
-  uint64_t memory = 0;  // host address of guest address 0
+  uint64_t memory = 0;                             // host address of guest address 0
   const std::atomic<uint32_t>* writing = nullptr;  // CodeCache::writing
 };
 

@@ -34,8 +34,8 @@ constexpr size_t kSignalStackSize = 0x10000;
 // What ends the run of a guest from outside. A real-time signal that nothing else is likely to use.
 int StopSignal() { return SIGRTMAX - 3; }
 
-// Initial-exec: the handler can't let the dynamic linker allocate. All that is thread-local here has to
-// be that: in a shared library with both models gold mixes up which variable is which.
+// Initial-exec: the handler can't let the dynamic linker allocate. All that is thread-local here
+// has to be that: in a shared library with both models gold mixes up which variable is which.
 __attribute__((tls_model("initial-exec"))) thread_local Context* current_context = nullptr;
 
 std::array<struct sigaction, NSIG> previous_actions;
@@ -45,7 +45,8 @@ void Chain(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = previous_actions[signal];
   if (previous.sa_flags & SA_SIGINFO) {
     previous.sa_sigaction(signal, info, context);
-  } else if (previous.sa_handler == SIG_DFL || (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
+  } else if (previous.sa_handler == SIG_DFL ||
+             (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
     // The instruction faults again, now without a handler, which can't be ignored; what was sent is
     // sent again.
     ::signal(signal, SIG_DFL);
@@ -56,7 +57,8 @@ void Chain(int signal, siginfo_t* info, void* context) {
 }
 
 struct Machine {
-  explicit Machine(void* context) : registers(static_cast<ucontext_t*>(context)->uc_mcontext.gregs) {}
+  explicit Machine(void* context)
+      : registers(static_cast<ucontext_t*>(context)->uc_mcontext.gregs) {}
   uint64_t Get(int number) const { return static_cast<uint64_t>(registers[number]); }
   void Set(int number, uint64_t value) { registers[number] = static_cast<greg_t>(value); }
   greg_t* registers;
@@ -110,8 +112,8 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
 bool WaitForWriter(const Context& context, const Machine& machine, uint64_t address) {
   const uint64_t rip = machine.Get(REG_RIP);
   if (machine.Get(REG_TRAPNO) != kPageFault || (machine.Get(REG_ERR) & kFetch) == 0 ||
-      !Within(rip, context.code, context.code_size) ||
-      !Within(address, rip, kMaxHostInstruction) || context.writing == nullptr) {
+      !Within(rip, context.code, context.code_size) || !Within(address, rip, kMaxHostInstruction) ||
+      context.writing == nullptr) {
     return false;
   }
   while (context.writing->load(std::memory_order_seq_cst) != 0) sched_yield();
@@ -124,8 +126,8 @@ bool HandleFault(Context* context, siginfo_t* info, void* ucontext) {
   if (WaitForWriter(*context, machine, reinterpret_cast<uint64_t>(info->si_addr))) return true;
   const uint64_t rip = machine.Get(REG_RIP);
   // The look-up of return misses is the one routine that can fault.
-  const bool looking_up = Within(rip, Routine(*context, vx_runtime_underflow),
-                                 vx_runtime_leave - vx_runtime_underflow);
+  const bool looking_up =
+      Within(rip, Routine(*context, vx_runtime_underflow), vx_runtime_leave - vx_runtime_underflow);
   const bool in_helper = InHelpers(*context, rip);
   if (!looking_up && !in_helper && !InRegions(*context, rip)) return false;
   const uint32_t vector = static_cast<uint32_t>(machine.Get(REG_TRAPNO));
@@ -187,8 +189,8 @@ void OnStop(int signal, siginfo_t* info, void* ucontext) {
   }
 }
 
-// While a fault is handled the stop signal has to wait: it would find the thread in the handler, which
-// goes back to translated code.
+// While a fault is handled the stop signal has to wait: it would find the thread in the handler,
+// which goes back to translated code.
 absl::Status Install(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
   struct sigaction action = {};
   action.sa_sigaction = handler;

@@ -16,18 +16,18 @@ constexpr uint16_t kLogic = kAll & ~kA;
 // What follows an opcode, and what its fields name: a bit set.
 enum Format : uint16_t {
   kModRm = 1 << 0,
-  kByteRm = 1 << 1,      // ModRM.rm is of 8 bits
-  kByteReg = 1 << 2,     // ModRM.reg is
-  kNoReg = 1 << 3,       // ModRM.reg names no register
+  kByteRm = 1 << 1,   // ModRM.rm is of 8 bits
+  kByteReg = 1 << 2,  // ModRM.reg is
+  kNoReg = 1 << 3,    // ModRM.reg names no register
   kImm8 = 1 << 4,
   kImm16 = 1 << 5,
-  kImmZ = 1 << 6,        // 4 bytes, or 2 with prefix 66
+  kImmZ = 1 << 6,  // 4 bytes, or 2 with prefix 66
   kRelative = 1 << 7,
-  kOffset = 1 << 8,      // an address of 4 bytes takes a memory operand's place
-  kOpcodeReg = 1 << 9,   // the opcode's low three bits name a register
+  kOffset = 1 << 8,     // an address of 4 bytes takes a memory operand's place
+  kOpcodeReg = 1 << 9,  // the opcode's low three bits name a register
   kMemoryOnly = 1 << 10,
   kRegisterOnly = 1 << 11,
-  kNo66 = 1 << 12,       // not with prefix 66
+  kNo66 = 1 << 12,  // not with prefix 66
   kBytes = kByteRm | kByteReg,
 };
 
@@ -130,7 +130,7 @@ constexpr Table MakeTable() {
   set(0xff, {kPlain, kModRm | kNoReg, 0, kAll & ~kC});
 
   set(k0F + 0x05, {Kind::kSystemCall});
-  set(k0F + 0x18, {Kind::kNop, kModRm | kNoReg}, 8);  // prefetches and other hints
+  set(k0F + 0x18, {Kind::kNop, kModRm | kNoReg}, 8);            // prefetches and other hints
   set(k0F + 0xa3, {kPlain, kModRm | kRegisterOnly, 0, kC, 0});  // BT BTS BTR BTC of a register
   set(k0F + 0xab, t[k0F + 0xa3]);
   set(k0F + 0xb3, t[k0F + 0xa3]);
@@ -205,8 +205,8 @@ struct X87Row {
   uint8_t registers[8];
 };
 
-// Left out, for the interpreter: FLDENV FNSTENV FRSTOR FNSAVE, FNINIT FNCLEX and the transcendentals;
-// and FISTTP and the undocumented aliases, which trap.
+// Left out, for the interpreter: FLDENV FNSTENV FRSTOR FNSAVE, FNINIT FNCLEX and the
+// transcendentals; and FISTTP and the undocumented aliases, which trap.
 constexpr X87Row kX87[8] = {
     {0xff, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
     {0xad, {0xff, 0xff, 0x01, 0x00, 0x33, 0x7f, 0xf0, 0x35}},
@@ -298,7 +298,8 @@ class Decoder {
     return Immediate();
   }
 
-  // Operations on bytes and those without a size: hosts ignore the prefix too, but it isn't canonical.
+  // Operations on bytes and those without a size: hosts ignore the prefix too, but it isn't
+  // canonical.
   bool Ignores66() const {
     if (format_ & kByteReg) return true;
     if (format_ & kByteRm) return (format_ & kNoReg) != 0;

@@ -62,9 +62,9 @@ struct GuestInstruction {
   uint8_t base = kNoBase;
   uint8_t index = kNoBase;
   uint8_t scale = 0;
-  uint8_t immediate_size = 0;        // bytes
-  bool prefix66 : 1 = false;         // operand size, or mandatory
-  bool two_byte : 1 = false;         // 0F goes before
+  uint8_t immediate_size = 0;  // bytes
+  bool prefix66 : 1 = false;   // operand size, or mandatory
+  bool two_byte : 1 = false;   // 0F goes before
   bool has_modrm : 1 = false;
   bool memory : 1 = false;           // ModRM.rm names memory
   bool accesses_memory : 1 = false;  // and it is read or written (not so for LEA)

@@ -1,6 +1,7 @@
 // How a region is made:
 //
-//  1. Discover: decode along fall-throughs and direct branches from the entry on. What is found is a
+//  1. Discover: decode along fall-throughs and direct branches from the entry on. What is found is
+//  a
 //     list of runs, each of instructions that follow each other.
 //  2. Emit: run by run in the order of guest addresses. Guest registers stay in host registers, so
 //     most instructions become themselves, with a prefix. The guest's ESP is R15D plus a delta that
@@ -55,11 +56,11 @@ struct Item {
   uint8_t opcode = 0;
   bool conditional = false;
   bool is_long = false;
-  uint32_t label = kNone;   // where it leads, or
-  uint32_t absolute = 0;    // there, an offset from the start of all code
-  uint32_t link = kNone;    // of the guest address that it is to be linked to
+  uint32_t label = kNone;  // where it leads, or
+  uint32_t absolute = 0;   // there, an offset from the start of all code
+  uint32_t link = kNone;   // of the guest address that it is to be linked to
   uint32_t size = 0;
-  uint32_t offset = 0;      // in the region, once laid out
+  uint32_t offset = 0;  // in the region, once laid out
 };
 
 struct Label {
@@ -229,21 +230,21 @@ struct RegionTranslator::State {
   std::vector<Note>& notes = region.notes;  // offsets are of raw code until all is laid out
   const std::function<uint32_t(uint32_t)>* known_entries = nullptr;
 
-  AddressMap places;                       // guest address -> instruction
+  AddressMap places;  // guest address -> instruction
   std::vector<GuestInstruction> instructions;
   std::vector<uint32_t> instruction_labels;  // of each: its label, or kNone if it starts no block
   std::vector<uint8_t> loop_heads;           // of each: whether a branch leads back to it
-  std::vector<uint32_t> blocks;            // guest addresses at which a block starts
+  std::vector<uint32_t> blocks;              // guest addresses at which a block starts
   std::vector<uint32_t> work;
   std::vector<Run> runs;
 
-  int32_t delta = 0;         // the guest's ESP is R15D plus this
+  int32_t delta = 0;  // the guest's ESP is R15D plus this
   uint32_t lost_flags = 0;
   std::vector<Item> items;
   std::vector<Label> labels;
-  std::vector<uint32_t> note_items;     // of each: the first item behind it
-  AddressMap link_labels;               // guest address -> label of its stub
-  std::vector<uint32_t> link_targets;   // guest addresses
+  std::vector<uint32_t> note_items;    // of each: the first item behind it
+  AddressMap link_labels;              // guest address -> label of its stub
+  std::vector<uint32_t> link_targets;  // guest addresses
   struct BudgetStub {
     uint32_t label, eip, units, lost_flags;
   };
@@ -420,8 +421,8 @@ void RegionTranslator::State::EmitInstruction(uint32_t index, const Run& run) {
   if (instruction_labels[index] != kNone) EmitBlockStart(index, run);
   if (EmitStackPointerChange(i, index, run)) return;
   // LEA between a comparison and the jump that looks at it would keep the CPU from fusing them.
-  const bool before_jump = index + 1 < run.end && instructions[index + 1].kind == Kind::kJcc &&
-                           i.kind == Kind::kPlain;
+  const bool before_jump =
+      index + 1 < run.end && instructions[index + 1].kind == Kind::kJcc && i.kind == Kind::kPlain;
   if (NeedsEsp(i) || (before_jump && delta != 0)) Flush();
   AddNote(i.eip, UnitsFrom(index, run));
   EmitBody(i);
@@ -443,11 +444,8 @@ void RegionTranslator::State::EmitBlockStart(uint32_t index, const Run& run) {
   if (flags_dead) {
     emit.Bytes({0x49, 0x81, 0x6c, 0x24, budget});
     emit.Word(units);
-    items.push_back({.raw = emit.size(),
-                     .opcode = kJs,
-                     .conditional = true,
-                     .is_long = true,
-                     .label = stub});
+    items.push_back(
+        {.raw = emit.size(), .opcode = kJs, .conditional = true, .is_long = true, .label = stub});
     lost_flags = kStatusFlags;
     return;
   }
@@ -613,7 +611,8 @@ void RegionTranslator::State::EmitPlain(const GuestInstruction& i) {
       emit.Byte(static_cast<uint8_t>((i.opcode & 0xf8) | (reg & 7)));
     }
   } else if (i.memory) {
-    if (!i.has_modrm) head.opcode = i.opcode < 0xa2 ? i.opcode - 0xa0 + 0x8a : i.opcode - 0xa2 + 0x88;
+    if (!i.has_modrm)
+      head.opcode = i.opcode < 0xa2 ? i.opcode - 0xa0 + 0x8a : i.opcode - 0xa2 + 0x88;
     EmitMemoryForm(i, head, reg);
   } else if (i.rm_operand == Operand::kGpr8 && i.rm >= 4 && reg >= 8) {
     // AH-BH can't be named beside R15D: MOVZX and MOVSX of them to ESP are the only such forms.
@@ -764,9 +763,8 @@ void RegionTranslator::State::LayOut(uint32_t offset) {
     uint32_t shift = 0;
     for (Item& item : items) {
       item.offset = item.raw + shift;
-      item.size = item.type == Item::kAlign
-                      ? (0u - (offset + item.offset)) % kLoopAlignment
-                      : size_of(item);
+      item.size = item.type == Item::kAlign ? (0u - (offset + item.offset)) % kLoopAlignment
+                                            : size_of(item);
       shift += item.size;
     }
     for (Label& label : labels) {
@@ -806,7 +804,8 @@ void RegionTranslator::State::Finish(uint32_t offset) {
       }
       continue;
     }
-    const uint32_t target = item.label != kNone ? labels[item.label].offset : item.absolute - offset;
+    const uint32_t target =
+        item.label != kNone ? labels[item.label].offset : item.absolute - offset;
     const uint32_t distance = target - (item.offset + item.size);
     if (!item.is_long) {
       code.push_back(item.conditional ? 0x70 | item.opcode : 0xeb);
@@ -826,9 +825,9 @@ void RegionTranslator::State::Finish(uint32_t offset) {
 
   for (size_t n = 0; n < notes.size(); ++n) {
     const uint32_t next = note_items[n];
-    notes[n].offset =
-        next < items.size() ? items[next].offset - (items[next].raw - notes[n].offset)
-                            : notes[n].offset + (static_cast<uint32_t>(code.size()) - emit.size());
+    notes[n].offset = next < items.size()
+                          ? items[next].offset - (items[next].raw - notes[n].offset)
+                          : notes[n].offset + (static_cast<uint32_t>(code.size()) - emit.size());
   }
   for (size_t n = 0; n < instructions.size(); ++n) {
     if (instruction_labels[n] == kNone) continue;

@@ -25,10 +25,10 @@ enum class Metering : uint8_t {
 struct Note {
   uint32_t offset = 0;  // of host code
   uint32_t eip = 0;
-  int32_t esp_delta = 0;        // the guest's ESP is R15D plus this
-  uint16_t lost_flags = 0;      // status flags, all dead, whose values aren't the guest's any more
-  uint16_t unpaid : 15 = 0;     // units of the block from this instruction on
-  uint16_t ebp_in_r8 : 1 = 0;   // EBP's value is in R8D meanwhile
+  int32_t esp_delta = 0;       // the guest's ESP is R15D plus this
+  uint16_t lost_flags = 0;     // status flags, all dead, whose values aren't the guest's any more
+  uint16_t unpaid : 15 = 0;    // units of the block from this instruction on
+  uint16_t ebp_in_r8 : 1 = 0;  // EBP's value is in R8D meanwhile
 };
 
 // A place of the guest's where host code may be entered: all flags right, ESP in R15D.
@@ -50,10 +50,11 @@ inline constexpr uint32_t kLostFlagsShift = 16;
 // Offsets count from the region's start.
 struct Region {
   std::vector<uint8_t> code;
-  std::vector<Entry> entries;  // in the order of their offsets; the first is the one asked for or not
-  std::vector<Note> notes;     // ascending
+  std::vector<Entry>
+      entries;              // in the order of their offsets; the first is the one asked for or not
+  std::vector<Note> notes;  // ascending
   std::vector<Link> links;
-  uint32_t instructions = 0;   // of the guest, translated
+  uint32_t instructions = 0;  // of the guest, translated
   bool uses_x87 = false;
 };
 

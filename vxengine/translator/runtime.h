@@ -11,13 +11,12 @@
 
 extern "C" {
 extern const uint8_t vx_runtime[], vx_runtime_miss[], vx_runtime_interpret[],
-    vx_runtime_system_call[], vx_runtime_budget[], vx_runtime_underflow[],
-    vx_runtime_return_miss[], vx_runtime_leave[], vx_runtime_enter[], vx_runtime_entering[],
-    vx_runtime_entered[], vx_runtime_bail[], vx_runtime_helpers[], vx_runtime_movsb[],
-    vx_runtime_movsd[], vx_runtime_stosb[], vx_runtime_stosd[], vx_runtime_cmpsb[],
-    vx_runtime_cmpsd[], vx_runtime_movsb_shared[], vx_runtime_movsd_shared[],
-    vx_runtime_stosb_shared[], vx_runtime_stosd_shared[], vx_runtime_cmpsb_shared[],
-    vx_runtime_cmpsd_shared[],
+    vx_runtime_system_call[], vx_runtime_budget[], vx_runtime_underflow[], vx_runtime_return_miss[],
+    vx_runtime_leave[], vx_runtime_enter[], vx_runtime_entering[], vx_runtime_entered[],
+    vx_runtime_bail[], vx_runtime_helpers[], vx_runtime_movsb[], vx_runtime_movsd[],
+    vx_runtime_stosb[], vx_runtime_stosd[], vx_runtime_cmpsb[], vx_runtime_cmpsd[],
+    vx_runtime_movsb_shared[], vx_runtime_movsd_shared[], vx_runtime_stosb_shared[],
+    vx_runtime_stosd_shared[], vx_runtime_cmpsb_shared[], vx_runtime_cmpsd_shared[],
     vx_runtime_end[];
 }
 

@@ -21,7 +21,8 @@ namespace {
 
 constexpr uint32_t kGuestFlags = kStatusFlags | kDf | kId;
 
-// Units that translated code gets at a time: its check for too few looks at the upper half of 64 bits.
+// Units that translated code gets at a time: its check for too few looks at the upper half of 64
+// bits.
 constexpr int64_t kMostUnits = INT32_MAX;
 
 // Iterations of a repeated instruction between two looks at whether to stop.
@@ -79,9 +80,10 @@ absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translation
   cpu->translations_ = translations;
   cpu->exclusive_ = space->exclusive();
   cpu->counted_ = counted;
-  cpu->mode_ = {.placement = space->exclusive() ? CodePlacement::kExclusive : CodePlacement::kShared,
-                .metering = counted ? Metering::kBlocks : Metering::kNone,
-                .profile = profile};
+  cpu->mode_ = {
+      .placement = space->exclusive() ? CodePlacement::kExclusive : CodePlacement::kShared,
+      .metering = counted ? Metering::kBlocks : Metering::kNone,
+      .profile = profile};
   absl::StatusOr<Translation*> translation = translations->Get(cpu->mode_);
   if (!translation.ok()) return translation.status();
   cpu->return_stack_ = *std::move(return_stack);
@@ -157,8 +159,7 @@ TranslatedCpu::Stop TranslatedCpu::Run(uint64_t budget) {
 }
 
 void TranslatedCpu::Refill() {
-  const uint64_t more =
-      std::min(held_back_, static_cast<uint64_t>(kMostUnits - context_->budget));
+  const uint64_t more = std::min(held_back_, static_cast<uint64_t>(kMostUnits - context_->budget));
   context_->budget += static_cast<int64_t>(more);
   held_back_ -= more;
 }
@@ -169,8 +170,8 @@ bool TranslatedCpu::Enter(uint32_t offset) {
   if (context.uses_x87 == 0 && (translation_->uses_x87() || !exclusive_)) StartUsingX87();
   context.resume = context.code + offset;
   context.fault.rip = 0;
-  const auto enter = reinterpret_cast<uint32_t (*)(Context*)>(context.code +
-                                                              RuntimeOffset(vx_runtime_enter));
+  const auto enter =
+      reinterpret_cast<uint32_t (*)(Context*)>(context.code + RuntimeOffset(vx_runtime_enter));
   const uint32_t reason = enter(&context);
   Registers& registers = context.registers;
   registers.eflags = (registers.eflags & kGuestFlags) | VX_INITIAL_EFLAGS;
@@ -262,8 +263,8 @@ TranslatedCpu::Stop TranslatedCpu::Interpret() {
   if (context.uses_x87 != 0) ImageToX87(context.fxsave, &registers.x87);
   registers.eip = context.eip;
   const uint64_t before = interpreter_->instructions();
-  const uint64_t budget = counted_ ? std::min<uint64_t>(static_cast<uint64_t>(context.budget), kStep)
-                                   : kStep;
+  const uint64_t budget =
+      counted_ ? std::min<uint64_t>(static_cast<uint64_t>(context.budget), kStep) : kStep;
   const Interpreter::Stop stop = interpreter_->Step(budget);
   if (counted_) context.budget -= static_cast<int64_t>(interpreter_->instructions() - before);
   context.eip = registers.eip;
@@ -291,8 +292,8 @@ void TranslatedCpu::HelperFault() {
   valid_flags_ = kStatusFlags & ~lost_flags_;
 }
 
-// What is still lost at `eip` of what was at lost_flags_eip_. Flags are lost only where they are written
-// before control can go apart, so the way there is straight, or they no longer are.
+// What is still lost at `eip` of what was at lost_flags_eip_. Flags are lost only where they are
+// written before control can go apart, so the way there is straight, or they no longer are.
 uint32_t TranslatedCpu::LostFlagsAt(uint32_t eip) const {
   uint32_t lost = lost_flags_;
   for (uint32_t at = lost_flags_eip_; lost != 0 && at != eip;) {

@@ -50,7 +50,8 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
 }  // namespace
 
 absl::StatusOr<CodeRange> ReserveCode() {
-  constexpr uint32_t kModes = 2;  // of one run: block by block, and then each instruction, is counted
+  constexpr uint32_t kModes =
+      2;  // of one run: block by block, and then each instruction, is counted
   absl::StatusOr<std::vector<std::unique_ptr<CodeArena>>> arenas =
       CodeArena::ReserveTogether(kModes);
   if (!arenas.ok()) return arenas.status();

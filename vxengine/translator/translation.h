@@ -1,5 +1,5 @@
-// A program's translated code, in one mode: made region by region when it is first needed, shared by
-// all who run the program.
+// A program's translated code, in one mode: made region by region when it is first needed, shared
+// by all who run the program.
 #ifndef VXENGINE_TRANSLATOR_TRANSLATION_H_
 #define VXENGINE_TRANSLATOR_TRANSLATION_H_
 
