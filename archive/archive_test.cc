@@ -51,6 +51,7 @@ TEST_F(ArchiveTest, GivesBackWhatWasPutThroughTheArchivedDecoder) {
   EXPECT_TRUE(read->verified);
   EXPECT_TRUE(collector.bytes == text);
   ASSERT_EQ(read->cost.size(), 1u);
+  EXPECT_GT(put->proof[0].instructions, text.size());
   EXPECT_EQ(read->cost[0].instructions, put->proof[0].instructions);
 }
 

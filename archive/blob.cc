@@ -1,6 +1,7 @@
 #include "archive/blob.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "archive/errors.h"
@@ -102,21 +103,14 @@ absl::StatusOr<DecodedBlob> ReadBlob(PackFiles& packs, DecoderRunner& runner,
     return blob;
   }
   blob.decode = prefix.decode();
-  const DecoderRunner::Job job{
-      .decode = prefix.decode(),
-      .locator = locator,
-      .max_output = prefix.length(),
-      .max_instructions = proof == nullptr ? vx::kUnlimited : InstructionLimit(*proof)};
+  const DecoderRunner::Job job{.decode = prefix.decode(),
+                               .locator = locator,
+                               .max_output = prefix.length(),
+                               .proof = proof == nullptr ? std::nullopt : std::optional(*proof)};
   absl::Status status = runner.RunToDigest(job, encoded, prefix.length(), digest, context,
                                            proof == nullptr ? nullptr : &blob.bytes, blob.run);
   if (!status.ok()) return status;
   return blob;
-}
-
-uint64_t InstructionLimit(const archive::v1::Cost& proof) {
-  constexpr uint64_t kSlack = 1'000'000;
-  const uint64_t taken = proof.instructions();
-  return taken > (vx::kUnlimited - kSlack) / 2 ? vx::kUnlimited : 2 * taken + kSlack;
 }
 
 }  // namespace vxa

@@ -55,10 +55,6 @@ absl::StatusOr<DecodedBlob> ReadBlob(PackFiles& packs, DecoderRunner& runner,
                                      const Locator& locator, const archive::v1::Cost* proof,
                                      const CallContext& context);
 
-// What a decode that once took so many instructions may take now: it is the same every time, so
-// this only ends what has gone wrong.
-uint64_t InstructionLimit(const archive::v1::Cost& proof);
-
 }  // namespace vxa
 
 #endif  // ARCHIVE_BLOB_H_

@@ -1,6 +1,7 @@
 #include "archive/decoder_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -50,6 +51,14 @@ class CheckingSink : public vx::ByteSink {
   uint64_t size_ = 0;
   Hasher hasher_;
 };
+
+// No host is so slow, however it runs guests.
+std::chrono::nanoseconds CpuTimeLimit(const archive::v1::Cost& proof) {
+  constexpr std::chrono::nanoseconds kStart = std::chrono::minutes(1), kInstruction(100);
+  constexpr auto kMax = std::chrono::nanoseconds::max();
+  if (proof.instructions() > static_cast<uint64_t>((kMax - kStart) / kInstruction)) return kMax;
+  return kStart + static_cast<int64_t>(proof.instructions()) * kInstruction;
+}
 
 }  // namespace
 
@@ -190,12 +199,16 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   request.limits.stack = job.decode.stack_size();
   request.limits.instructions = job.max_instructions;
   request.limits.output = job.max_output;
-  request.count_instructions = true;  // what a proof took is recorded, and bounds what comes later
+  request.count_instructions = !job.proof;
+  if (job.proof) request.limits.cpu_time = CpuTimeLimit(*job.proof);
   request.deadline = context.deadline;
   request.cancelled = context.cancelled;
   absl::StatusOr<vx::DecodeResult> result =
       job.yields ? service_->Decode(request, yielding_source, yielding_sink)
                  : service_->Decode(request, source, sink);
+  if (result.ok() && job.proof) {
+    result->outcome.counters.instructions = job.proof->instructions();
+  }
   if (result.ok() || !ReasonName(result.status()).empty()) return result;
   const std::string text =
       absl::StrCat("decoder ", digest->ToString(), ": ", result.status().message());

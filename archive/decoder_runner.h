@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,6 +58,10 @@ class DecoderRunner {
     std::string_view image;  // in its place, where it is in no pack yet
     uint64_t max_output = vx::kUnlimited;
     uint64_t max_instructions = vx::kUnlimited;
+    // What the decode took when it was proved, if it was. It takes the same instructions every
+    // time, so they aren't counted again, which is slower, but taken to be these; and a limit to
+    // its CPU time ends what has gone wrong.
+    std::optional<archive::v1::Cost> proof;
     // Whether source and sink may block for long: then others may run in the meantime.
     bool yields = false;
   };

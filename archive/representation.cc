@@ -117,7 +117,7 @@ absl::Status ReadRepresentation(const Representation& wanted, StoredForm& form,
   const DecoderRunner::Job job{.decode = wanted.decode,
                                .locator = locator,
                                .max_output = wanted.length,
-                               .max_instructions = InstructionLimit(wanted.cost),
+                               .proof = wanted.cost,
                                .yields = true};
   StoredFormSource source(form);
   MeasuringSink output(&sink);

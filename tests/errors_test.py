@@ -216,7 +216,7 @@ class Errors(TestCase):
 
     @row("INTERNAL", "DECODER_FAILED")
     def test_decoder_failed(self):
-        self.client.put("large.gz", gzip.compress(bytes(32 << 20)))
+        self.client.put("large.gz", gzip.compress(bytes(256 << 20)))
 
         def read_and_kill_the_decoder():
             call = self.client.stub.ReadObject(

@@ -236,6 +236,9 @@ absl::StatusOr<DecodeResult> Judge(std::string_view report_bytes, uint64_t recei
     }
   }
   const Outcome& outcome = report->outcome;
+  if (outcome.end == Outcome::End::kEngineFailed) {
+    return absl::InternalError(absl::StrCat("vxworker: ", report->description));
+  }
   if (outcome.end == Outcome::End::kHostFailed || outcome.end == Outcome::End::kInterrupted) {
     return absl::ResourceExhaustedError(absl::StrCat("vxworker: ", report->description));
   }

@@ -43,7 +43,7 @@ constexpr Named<Limit> kLimits[] = {{Limit::kInstructions, "instructions"},
 constexpr Named<Outcome::End> kEnds[] = {
     {Outcome::End::kExited, "exited"},          {Outcome::End::kTrapped, "trapped"},
     {Outcome::End::kLimited, "limited"},        {Outcome::End::kInterrupted, "interrupted"},
-    {Outcome::End::kHostFailed, "host failed"},
+    {Outcome::End::kHostFailed, "host failed"}, {Outcome::End::kEngineFailed, "engine failed"},
 };
 
 template <typename Enum, size_t n>
@@ -159,6 +159,7 @@ std::string EndJson(const Outcome& outcome) {
     case Outcome::End::kLimited:
       return absl::StrCat("\"limit\":", Quote(Name(outcome.limit)), ",");
     case Outcome::End::kHostFailed:
+    case Outcome::End::kEngineFailed:
       return absl::StrCat("\"host_error\":", Quote(outcome.host_error), ",");
     case Outcome::End::kInterrupted:
       break;
@@ -200,13 +201,18 @@ std::string Describe(const Outcome& outcome, const Program& program) {
       }
       return absl::StrFormat("trap: %s %s", Name(outcome.trap.cause), at);
     case Outcome::End::kLimited:
-      return absl::StrFormat("limit: %s after %d instructions and %d bytes of output, %s",
-                             Name(outcome.limit), outcome.counters.instructions,
-                             outcome.counters.bytes_out, at);
+      return absl::StrFormat(
+          "limit: %s after %s%d bytes of output, %s", Name(outcome.limit),
+          outcome.counters.instructions == 0
+              ? ""
+              : absl::StrCat(outcome.counters.instructions, " instructions and "),
+          outcome.counters.bytes_out, at);
     case Outcome::End::kInterrupted:
       return absl::StrCat("interrupted ", at);
     case Outcome::End::kHostFailed:
       return absl::StrCat("host: ", outcome.host_error);
+    case Outcome::End::kEngineFailed:
+      return absl::StrCat("internal error: ", outcome.host_error);
   }
   return "unknown end";
 }

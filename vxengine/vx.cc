@@ -320,7 +320,8 @@ void Sandbox::Rep::RunToEnd(Io& io, Cpu& cpu, Outcome* outcome) {
         break;
       case TranslatedCpu::Stop::kFailed:
         outcome->host_error = absl::StrCat(cpu.error().message());
-        end = Outcome::End::kHostFailed;
+        end =
+            absl::IsInternal(cpu.error()) ? Outcome::End::kEngineFailed : Outcome::End::kHostFailed;
         break;
     }
     if (end) break;

@@ -170,7 +170,7 @@ absl::StatusOr<Placement> ParsePlacement(std::string_view name);
 std::string Describe(const Outcome& outcome, const Program& program);
 
 // All of an Outcome as one JSON object on one line:
-//   "end": "exited", "trapped", "limited", "interrupted" or "host failed";
+//   "end": "exited", "trapped", "limited", "interrupted", "host failed" or "engine failed";
 //   then "exit_status" (a number); or "cause" and, for a page fault, "access" ("read", "write",
 //   "fetch") and "address"; or "limit"; or "host_error"; nothing for "interrupted"; "registers":
 //   "eax" to "edi", "eip", "eflags", "valid_flags", "mxcsr", "x87": {"control", "status", "tag",

@@ -426,10 +426,15 @@ TEST(Describe, TellsEveryEnd) {
              .counters = {.instructions = 5, .bytes_out = 6}};
   EXPECT_EQ(Describe(outcome, *program),
             "limit: output after 5 instructions and 6 bytes of output, at eip 0x00000000");
+  outcome.counters.instructions = 0;
+  EXPECT_EQ(Describe(outcome, *program),
+            "limit: output after 6 bytes of output, at eip 0x00000000");
   outcome = {.end = End::kInterrupted};
   EXPECT_EQ(Describe(outcome, *program), "interrupted at eip 0x00000000");
   outcome = {.end = End::kHostFailed, .host_error = "reading: no"};
   EXPECT_EQ(Describe(outcome, *program), "host: reading: no");
+  outcome = {.end = End::kEngineFailed, .host_error = "verifier: no"};
+  EXPECT_EQ(Describe(outcome, *program), "internal error: verifier: no");
 }
 
 TEST(ToJson, HasAllOfTheOutcome) {

@@ -125,7 +125,7 @@ void RegisterFields(Stream& stream, State& registers) {
 
 template <typename Stream, typename Result>
 void OutcomeFields(Stream& stream, Result& outcome) {
-  stream.EnumField(outcome.end, Outcome::End::kExited, Outcome::End::kHostFailed);
+  stream.EnumField(outcome.end, Outcome::End::kExited, Outcome::End::kEngineFailed);
   stream.Field(outcome.exit_status);
   stream.EnumField(outcome.trap.cause, TrapCause::kPageFault, TrapCause::kBoundRange);
   stream.EnumField(outcome.trap.access, Access::kRead, Access::kFetch);

@@ -125,7 +125,7 @@ TEST(Report, HasOnlyValuesThatExistHoweverDamaged) {
     const auto got = DecodeReport(damaged);
     if (!got.ok()) continue;
     ++accepted;
-    EXPECT_LE(got->outcome.end, Outcome::End::kHostFailed);
+    EXPECT_LE(got->outcome.end, Outcome::End::kEngineFailed);
     EXPECT_LE(got->outcome.trap.cause, TrapCause::kBoundRange);
     EXPECT_LE(got->outcome.trap.access, Access::kFetch);
     EXPECT_LE(got->outcome.limit, Limit::kCpuTime);

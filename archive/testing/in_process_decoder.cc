@@ -67,10 +67,10 @@ class InProcessDecodeService : public vx::DecodeService {
 
   // All that the result follows from.
   static Digest KeyOf(const vx::DecodeRequest& request, const std::string& input) {
-    std::string key =
-        absl::StrCat(request.limits.memory, " ", request.limits.stack, " ",
-                     request.limits.instructions, " ", request.limits.output, " ",
-                     static_cast<int>(request.profile), " ", Digest::Of(input).ToString());
+    std::string key = absl::StrCat(
+        request.limits.memory, " ", request.limits.stack, " ", request.limits.instructions, " ",
+        request.count_instructions, " ", request.limits.output, " ",
+        static_cast<int>(request.profile), " ", Digest::Of(input).ToString());
     key += Digest::Of(request.decoder).ToString();
     for (const std::string& argument : request.arguments) {
       absl::StrAppend(&key, " ", Digest::Of(argument).ToString());
@@ -81,9 +81,11 @@ class InProcessDecodeService : public vx::DecodeService {
   static Done Run(const vx::DecodeRequest& request, const std::string& input) {
     absl::StatusOr<std::shared_ptr<const vx::Program>> program = vx::Program::Load(request.decoder);
     if (!program.ok()) return {.result = program.status()};
-    absl::StatusOr<std::unique_ptr<vx::Sandbox>> sandbox = vx::Sandbox::Create(
-        *program,
-        {.limits = request.limits, .profile = request.profile, .arguments = request.arguments});
+    absl::StatusOr<std::unique_ptr<vx::Sandbox>> sandbox =
+        vx::Sandbox::Create(*program, {.limits = request.limits,
+                                       .profile = request.profile,
+                                       .count_instructions = request.count_instructions,
+                                       .arguments = request.arguments});
     if (!sandbox.ok()) return {.result = sandbox.status()};
     MemoryIo io(input);
     vx::DecodeResult result{.outcome = (*sandbox)->Run(io)};

@@ -108,11 +108,14 @@ struct Counters {
 // How a run ended. `exit_status`, `trap` and `limit` mean something for their own `end` only.
 struct Outcome {
   enum class End : uint8_t {
-    kExited,       // the guest called exit
-    kTrapped,      // the guest faulted
-    kLimited,      // a limit was hit
-    kInterrupted,  // Sandbox::Interrupt
-    kHostFailed,   // the host could not supply input or take output; `host_error` tells
+    kExited,        // the guest called exit
+    kTrapped,       // the guest faulted
+    kLimited,       // a limit was hit
+    kInterrupted,   // Sandbox::Interrupt
+    kHostFailed,    // the host could not supply input, take output or spare memory; `host_error`
+                    // tells
+    kEngineFailed,  // the engine's own fault, such as code that the verifier refuses; `host_error`
+                    // tells
   };
   End end = End::kExited;
   uint32_t exit_status = 0;
