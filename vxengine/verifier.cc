@@ -471,16 +471,8 @@ constexpr int16_t kIndirectCall[] = {
     0x41, 0xff, 0xd1,        // call r9
 };
 constexpr int16_t kReturnSite[] = {
-    0x41, 0x81, 0xf8, kAny, kAny, kAny, kAny,  // cmp r8d, imm32
-    0x0f, 0x85, kAny, kAny, kAny, kAny,        // jne rel32
-};
-constexpr int16_t kReturnSiteKeepingFlags[] = {
-    0x41, 0x89, 0xca,                          // mov r10d, ecx
-    0x41, 0x8d, 0x88, kAny, kAny, kAny, kAny,  // lea ecx, [r8+disp32]
-    0x67, 0xe3, 0x08,                          // jecxz
-    0x44, 0x89, 0xd1,                          // mov ecx, r10d
-    0xe9, kAny, kAny, kAny, kAny,              // jmp rel32
-    0x44, 0x89, 0xd1,                          // mov ecx, r10d
+    0x45, 0x8d, 0x88, kAny, kAny, kAny, kAny,              // lea r9d, [r8+disp32]
+    0x47, 0x0f, 0xb6, 0x94, 0x0c, 0xff, 0x0f, 0x00, 0x00,  // movzx r10d, byte [r12+r9+0xfff]
 };
 constexpr int16_t kMetering[] = {
     0x49, 0x81, 0x6c, 0x24, kBudget, kAny, kAny, kAny, kAny,  // sub qword [r12+budget], imm32
@@ -586,8 +578,10 @@ class Verifier {
           if (is_call || !branch.is_call) branches_.push_back(branch);
         }
       }
-      if (is_call && !ReturnSite(&end)) {
-        return Refuse(at, end - at, "call without a return site that leads to return_miss");
+      if (is_call) {
+        if (!Matches(end, kReturnSite)) return Refuse(at, end - at, "call without a return site");
+        AddBoundary(end);
+        end += std::size(kReturnSite);
       }
     }
     if (falls) return Refuse(last, code_.size() - last, "falls through to the region's end");
@@ -641,24 +635,6 @@ class Verifier {
                          .target = Target(branch_end, 4),
                          .is_call = false,
                          .stays_inside = true});
-    return true;
-  }
-
-  // If a return site begins at `*at`, goes behind it.
-  bool ReturnSite(size_t* at) {
-    size_t end, branch_end;
-    if (Matches(*at, kReturnSite)) {
-      end = branch_end = *at + std::size(kReturnSite);
-    } else if (Matches(*at, kReturnSiteKeepingFlags)) {
-      end = *at + std::size(kReturnSiteKeepingFlags);
-      branch_end = end - kBehindJump;
-    } else {
-      return false;
-    }
-    const int64_t target = Target(branch_end, 4);
-    if (target != rules_.return_miss || IsInside(target)) return false;
-    AddBoundary(*at);
-    *at = end;
     return true;
   }
 

@@ -22,7 +22,7 @@
 // nothing.
 //
 // What it does not prove, and stubs and helpers must cope with: any values in all registers that
-// code may name, upper halves included (R8 too when return_miss is reached); the direction flag
+// code may name, upper halves included (R8 too when a return site faults); the direction flag
 // set; x87 exceptions unmasked and pending, and a full x87 stack; RSP close to the end of the host
 // stack; more RETs than CALLs; and code that meters nothing or adds to the budget.
 //
@@ -39,15 +39,9 @@
 //     lea r9, [r9+r13]                   4F 8D 0C 29
 //     jmp r9 | call r9                   41 FF E1 | 41 FF D1
 //   return site: directly behind every host CALL, direct or indirect, but those of helpers
-//     cmp r8d, imm32                     41 81 F8 imm32
-//     jne return_miss                    0F 85 rel32
-//   or, where the flags are alive,
-//     mov r10d, ecx                      41 89 CA
-//     lea ecx, [r8+disp32]               41 8D 88 disp32
-//     jecxz over the next two            67 E3 08
-//     mov ecx, r10d                      44 89 D1
-//     jmp return_miss                    E9 rel32
-//     mov ecx, r10d                      44 89 D1
+//     lea r9d, [r8+disp32]               45 8D 88 disp32
+//     movzx r10d, byte [r12+r9+0xfff]    47 0F B6 94 0C FF 0F 00 00
+//   The page that R12 points at is the context's, and the 4 GiB behind it can't be accessed.
 //   metering: wherever the translator likes
 //     sub qword [r12+budget], imm32      49 81 6C 24 disp8 imm32
 //     js                                 0F 88 rel32: to a boundary of the region
@@ -86,7 +80,6 @@ struct VerifierRules {
   // that a direct call may reach, and that return to behind it.
   std::span<const uint32_t> stubs;
   std::span<const uint32_t> helpers;
-  uint32_t return_miss = 0;    // the stub for return sites; one of `stubs`
   uint32_t budget_offset = 0;  // of the run's budget in the context, for metering sequences
 };
 

@@ -31,8 +31,8 @@ constexpr CodePlacement kPlacements[] = {kExclusive, kShared};
 
 // Where the code under test lies, and what there is besides.
 constexpr uint32_t kOffset = 0x1000;
-constexpr uint32_t kReturnMiss = 0x100, kStub = 0x200, kHelper = 0x300, kEntry = 0x9000;
-constexpr uint32_t kStubs[] = {kReturnMiss, kStub};
+constexpr uint32_t kMiss = 0x100, kStub = 0x200, kHelper = 0x300, kEntry = 0x9000;
+constexpr uint32_t kStubs[] = {kMiss, kStub};
 constexpr uint32_t kHelpers[] = {kHelper, 0x340};
 constexpr uint32_t kBudget = 0x20;
 
@@ -42,7 +42,6 @@ VerifierRules Rules(CodePlacement placement) {
   rules.is_entry = [](uint32_t target) { return target == kEntry; };
   rules.stubs = kStubs;
   rules.helpers = kHelpers;
-  rules.return_miss = kReturnMiss;
   rules.budget_offset = kBudget;
   return rules;
 }
@@ -94,97 +93,98 @@ constexpr char kRet[] = " c3";
 
 // Instructions that access no memory.
 constexpr const char* kAdmitted[] = {
-    "01 d8",                            // add eax, ebx
-    "66 01 d8",                         // add ax, bx
-    "00 e7",                            // add bh, ah
-    "41 00 c0",                         // add r8b, al
-    "45 88 fb",                         // mov r11b, r15b
-    "04 7f",                            // add al, 127
-    "3d 78 56 34 12",                   // cmp eax, imm32
-    "66 3d 34 12",                      // cmp ax, imm16
-    "45 01 c7",                         // add r15d, r8d
-    "69 c1 78 56 34 12",                // imul eax, ecx, imm32
-    "66 69 c1 34 12",                   // imul ax, cx, imm16
-    "83 e0 f0",                         // and eax, -16
-    "41 81 c7 10 00 00 00",             // add r15d, 16
-    "87 d1",                            // xchg ecx, edx
-    "8d 04 8d 00 00 00 00",             // lea eax, [rcx*4]
-    "45 8d 7f fc",                      // lea r15d, [r15-4]
-    "66 8d 04 0b",                      // lea ax, [rbx+rcx]
-    "8d 04 25 78 56 34 12",             // lea eax, [imm32]
-    "90",                               // nop
-    "66 90",                            // xchg ax, ax
-    "f3 90",                            // pause
-    "98",                               // cwde
-    "66 99",                            // cwd
-    "9b",                               // fwait
-    "9e",                               // sahf
-    "9f",                               // lahf
-    "a8 01",                            // test al, 1
-    "66 a9 34 12",                      // test ax, imm16
-    "b4 01",                            // mov ah, 1
-    "41 b0 01",                         // mov r8b, 1
-    "b8 78 56 34 12",                   // mov eax, imm32
-    "66 b8 34 12",                      // mov ax, imm16
-    "41 bf 78 56 34 12",                // mov r15d, imm32
-    "c1 e0 05",                         // shl eax, 5
-    "d3 c0",                            // rol eax, cl
-    "c7 c0 78 56 34 12",                // mov eax, imm32
-    "66 c7 c0 34 12",                   // mov ax, imm16
-    "f7 c0 78 56 34 12",                // test eax, imm32
-    "66 f7 c0 34 12",                   // test ax, imm16
-    "f6 c4 01",                         // test ah, 1
-    "f7 d8",                            // neg eax
-    "f7 f9",                            // idiv ecx
-    "fe c4",                            // inc ah
-    "41 ff c8",                         // dec r8d
-    "0f 1f 00",                         // nops
-    "0f 1f 40 00",                      //
-    "0f 1f 44 00 00",                   //
-    "66 0f 1f 44 00 00",                //
-    "0f 1f 80 00 00 00 00",             //
-    "0f 1f 84 00 00 00 00 00",          //
-    "66 0f 1f 84 00 00 00 00 00",       //
-    "44 0f 44 c1",                      // cmove r8d, ecx
-    "0f 94 c4",                         // sete ah
-    "41 0f 94 c0",                      // sete r8b
-    "0f a3 c8",                         // bt eax, ecx
-    "0f ba e0 05",                      // bt eax, 5
-    "0f a4 c8 05",                      // shld eax, ecx, 5
-    "0f ae e8",                         // lfence
-    "0f ae f0",                         // mfence
-    "0f ae f8",                         // sfence
-    "0f b6 c4",                         // movzx eax, ah
-    "66 0f be c1",                      // movsx ax, cl
-    "0f bd c1",                         // bsr eax, ecx
-    "0f c1 c8",                         // xadd eax, ecx
-    "41 0f c8",                         // bswap r8d
-    "0f 28 c7",                         // movaps xmm0, xmm7
-    "0f 12 c1",                         // movhlps xmm0, xmm1
-    "44 0f 50 c1",                      // movmskps r8d, xmm1
-    "66 41 0f 6e c0",                   // movd xmm0, r8d
-    "66 0f 71 d0 05",                   // psrlw xmm0, 5
-    "66 0f 73 f8 05",                   // pslldq xmm0, 5
-    "66 44 0f c5 f9 01",                // pextrw r15d, xmm1, 1
-    "66 41 0f c4 c7 01",                // pinsrw xmm0, r15d, 1
-    "f3 41 0f 2a c0",                   // cvtsi2ss xmm0, r8d
-    "f2 44 0f 2c c1",                   // cvttsd2si r8d, xmm1
-    "66 0f d6 c1",                      // movq xmm1, xmm0
-    "d8 c1",                            // fadd st, st(1)
-    "d9 e8",                            // fld1
-    "db e3",                            // fninit
-    "df e0",                            // fnstsw ax
-    "45 89 c8",                         // mov r8d, r9d
-    "41 89 ca",                         // mov r10d, ecx
-    "41 81 f8 78 56 34 12 0f 85 >200",  // a return site's pieces where there is no call
-    "67 e3 00",                         // jecxz
-    "75 00",                            // jne
-    "eb 00",                            // jmp
-    "0f 85 >200",                       // jne stub
-    "0f 85 >9000",                      // jne entry
-    "e9 >9000 cc cc",                   // jmp entry, filling
-    "e8 >300",                          // call helper
-    "e8 >340 e8 >300",                  //
+    "01 d8",                       // add eax, ebx
+    "66 01 d8",                    // add ax, bx
+    "00 e7",                       // add bh, ah
+    "41 00 c0",                    // add r8b, al
+    "45 88 fb",                    // mov r11b, r15b
+    "04 7f",                       // add al, 127
+    "3d 78 56 34 12",              // cmp eax, imm32
+    "66 3d 34 12",                 // cmp ax, imm16
+    "45 01 c7",                    // add r15d, r8d
+    "69 c1 78 56 34 12",           // imul eax, ecx, imm32
+    "66 69 c1 34 12",              // imul ax, cx, imm16
+    "83 e0 f0",                    // and eax, -16
+    "41 81 c7 10 00 00 00",        // add r15d, 16
+    "87 d1",                       // xchg ecx, edx
+    "8d 04 8d 00 00 00 00",        // lea eax, [rcx*4]
+    "45 8d 7f fc",                 // lea r15d, [r15-4]
+    "66 8d 04 0b",                 // lea ax, [rbx+rcx]
+    "8d 04 25 78 56 34 12",        // lea eax, [imm32]
+    "90",                          // nop
+    "66 90",                       // xchg ax, ax
+    "f3 90",                       // pause
+    "98",                          // cwde
+    "66 99",                       // cwd
+    "9b",                          // fwait
+    "9e",                          // sahf
+    "9f",                          // lahf
+    "a8 01",                       // test al, 1
+    "66 a9 34 12",                 // test ax, imm16
+    "b4 01",                       // mov ah, 1
+    "41 b0 01",                    // mov r8b, 1
+    "b8 78 56 34 12",              // mov eax, imm32
+    "66 b8 34 12",                 // mov ax, imm16
+    "41 bf 78 56 34 12",           // mov r15d, imm32
+    "c1 e0 05",                    // shl eax, 5
+    "d3 c0",                       // rol eax, cl
+    "c7 c0 78 56 34 12",           // mov eax, imm32
+    "66 c7 c0 34 12",              // mov ax, imm16
+    "f7 c0 78 56 34 12",           // test eax, imm32
+    "66 f7 c0 34 12",              // test ax, imm16
+    "f6 c4 01",                    // test ah, 1
+    "f7 d8",                       // neg eax
+    "f7 f9",                       // idiv ecx
+    "fe c4",                       // inc ah
+    "41 ff c8",                    // dec r8d
+    "0f 1f 00",                    // nops
+    "0f 1f 40 00",                 //
+    "0f 1f 44 00 00",              //
+    "66 0f 1f 44 00 00",           //
+    "0f 1f 80 00 00 00 00",        //
+    "0f 1f 84 00 00 00 00 00",     //
+    "66 0f 1f 84 00 00 00 00 00",  //
+    "44 0f 44 c1",                 // cmove r8d, ecx
+    "0f 94 c4",                    // sete ah
+    "41 0f 94 c0",                 // sete r8b
+    "0f a3 c8",                    // bt eax, ecx
+    "0f ba e0 05",                 // bt eax, 5
+    "0f a4 c8 05",                 // shld eax, ecx, 5
+    "0f ae e8",                    // lfence
+    "0f ae f0",                    // mfence
+    "0f ae f8",                    // sfence
+    "0f b6 c4",                    // movzx eax, ah
+    "66 0f be c1",                 // movsx ax, cl
+    "0f bd c1",                    // bsr eax, ecx
+    "0f c1 c8",                    // xadd eax, ecx
+    "41 0f c8",                    // bswap r8d
+    "0f 28 c7",                    // movaps xmm0, xmm7
+    "0f 12 c1",                    // movhlps xmm0, xmm1
+    "44 0f 50 c1",                 // movmskps r8d, xmm1
+    "66 41 0f 6e c0",              // movd xmm0, r8d
+    "66 0f 71 d0 05",              // psrlw xmm0, 5
+    "66 0f 73 f8 05",              // pslldq xmm0, 5
+    "66 44 0f c5 f9 01",           // pextrw r15d, xmm1, 1
+    "66 41 0f c4 c7 01",           // pinsrw xmm0, r15d, 1
+    "f3 41 0f 2a c0",              // cvtsi2ss xmm0, r8d
+    "f2 44 0f 2c c1",              // cvttsd2si r8d, xmm1
+    "66 0f d6 c1",                 // movq xmm1, xmm0
+    "d8 c1",                       // fadd st, st(1)
+    "d9 e8",                       // fld1
+    "db e3",                       // fninit
+    "df e0",                       // fnstsw ax
+    "45 89 c8",                    // mov r8d, r9d
+    "41 89 ca",                    // mov r10d, ecx
+    "41 81 f8 78 56 34 12",        // cmp r8d, 0x12345678
+    "45 8d 88 78 56 34 12",        // lea r9d, [r8+0x12345678]: where there is no call
+    "67 e3 00",                    // jecxz
+    "75 00",                       // jne
+    "eb 00",                       // jmp
+    "0f 85 >200",                  // jne stub
+    "0f 85 >9000",                 // jne entry
+    "e9 >9000 cc cc",              // jmp entry, filling
+    "e8 >300",                     // call helper
+    "e8 >340 e8 >300",             //
 };
 
 // Instructions that do, as they are in the exclusive placement.
@@ -451,17 +451,20 @@ constexpr Refused kRefused[] = {
     {"e9 >201", "no entry and no stub"},                          //
     {"e9 >fffff000", "branch out of the code"},                   // -4096
     {"e8 >300 cc", "falls through to filling"},                   //
-    {"e8 >301 41 81 f8 00 00 00 00 0f 85 >100", "no entry and no stub"},
+    {"e8 >301 45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00", "no entry and no stub"},
     {"e8 >9000", "call without a return site"},  //
     {"e8 >200", "call without a return site"},   //
     {"e8 >1000", "call without a return site"},  //
-    {"e8 >9000 90 41 81 f8 00 00 00 00 0f 85 >100", "call without a return site"},
-    {"e8 >9000 41 81 f8 00 00 00 00 0f 85 >200", "call without a return site"},
-    {"e8 >9000 41 81 f8 00 00 00 00 0f 84 >100", "call without a return site"},
-    {"e8 >9000 41 89 ca 41 8d 88 00 00 00 00 67 e3 08 44 89 d1 e9 >200 44 89 d1",
-     "call without a return site"},
-    {"e8 >9000 41 89 ca 41 8d 88 00 00 00 00 67 e3 07 44 89 d1 e9 >100 44 89 d1",
-     "call without a return site"},
+    {"e8 >9000 90 45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00", "call without a return site"},
+    {"e8 >9000 45 8d 88 00 00 00 00 47 0f b6 94 0c fe 0f 00 00", "call without a return site"},
+    {"e8 >9000 45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 01", "call without a return site"},
+    {"e8 >9000 45 8d 89 00 00 00 00 47 0f b6 94 0c ff 0f 00 00", "call without a return site"},
+    {"e8 >9000 4d 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00", "call without a return site"},
+    {"e8 >9000 45 8d 88 00 00 00 00 47 0f b7 94 0c ff 0f 00 00", "call without a return site"},
+    {"e8 >9000 45 8d 88 00 00 00 00 90 47 0f b6 94 0c ff 0f 00 00", "call without a return site"},
+    {"e8 >9000 41 81 f8 00 00 00 00 0f 85 >100", "call without a return site"},
+    {"47 0f b6 94 0c ff 0f 00 00", "memory operand without prefix 67"},
+    {"45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00", "memory operand without prefix 67"},
     {"90 cc", "falls through to filling"},     //
     {"75 fe cc", "falls through to filling"},  //
     // Sequences, not quite.
@@ -571,7 +574,7 @@ TEST(VerifierTest, NothingLeavesTheEnd) {
     EXPECT_THAT(Refusal(falling, kExclusive), HasSubstr("falls through to the region's end"));
     EXPECT_THAT(Refusal(std::string(falling) + " cc", kExclusive), HasSubstr("to filling"));
   }
-  const std::string site = "e8 >9000 41 81 f8 00 00 00 00 0f 85 >100";
+  const std::string site = "e8 >9000 45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00";
   EXPECT_THAT(Refusal(site, kExclusive), HasSubstr("falls through to the region's end"));
   EXPECT_EQ(Refusal(site + kRet, kExclusive), "");
   for (size_t length = 5; length < Assemble(site).size(); ++length) {
@@ -624,16 +627,13 @@ TEST(VerifierTest, NoStubOrHelperIsInside) {
   rules.stubs = kInside;
   rules.is_entry = [](uint32_t) { return true; };
   EXPECT_THAT(Refusal(Assemble("e9 >1001"), rules), HasSubstr("no boundary"));
-  rules.return_miss = 0x1012;
-  EXPECT_THAT(Refusal(Assemble("e8 >9000 41 81 f8 00 00 00 00 0f 85 >1012 c3"), rules),
-              HasSubstr("without a return site"));
 }
 
 TEST(VerifierTest, TargetsAreEntriesAndStubs) {
   VerifierRules rules = Rules(kExclusive);
   EXPECT_TRUE(VerifyTarget(kEntry, rules));
   EXPECT_TRUE(VerifyTarget(kStub, rules));
-  EXPECT_TRUE(VerifyTarget(kReturnMiss, rules));
+  EXPECT_TRUE(VerifyTarget(kMiss, rules));
   EXPECT_FALSE(VerifyTarget(kHelper, rules));
   EXPECT_FALSE(VerifyTarget(kEntry + 1, rules));
   rules.is_entry = nullptr;
@@ -643,9 +643,7 @@ TEST(VerifierTest, TargetsAreEntriesAndStubs) {
 // ------------------------------------------------------------------------------------------------
 // Realistic regions, with every sequence.
 
-constexpr char kReturnSite[] = " 41 81 f8 45 23 01 08 0f 85 >100 ";
-constexpr char kReturnSiteKeepingFlags[] =
-    " 41 89 ca 41 8d 88 bb dc fe f7 67 e3 08 44 89 d1 e9 >100 44 89 d1 ";
+constexpr char kReturnSite[] = " 45 8d 88 bb dc fe f7 47 0f b6 94 0c ff 0f 00 00 ";
 
 // A function: metering, a loop, calls of regions and helpers, an indirect jump.
 std::string Function() {
@@ -658,7 +656,7 @@ std::string Function() {
          kReturnSite +
          "e8 >300 0f b6 c4 66 c1 e0 03 f7 f1 67 0f b1 08 67 f3 a5 "
          "e8 >1000 " +
-         kReturnSiteKeepingFlags +
+         kReturnSite +
          "0f 84 >9000 0f 8f >200 "
          "67 44 8b 04 9d 00 10 00 00 47 8b 0c 86 4f 8d 0c 29 41 ff e1 cc cc cc "  // jump
          "e9 >9000";
@@ -672,7 +670,7 @@ std::string SharedFunction() {
          "65 67 66 0f 6f 04 0b 66 0f fe c8 66 0f 73 d8 04 65 67 0f 29 01 f2 0f 58 c1 "
          "65 67 d9 00 d8 c9 65 67 d9 58 04 66 0f 2e c1 "
          "45 8b c3 47 8b 0c 86 4f 8d 0c 29 41 ff d1 " +  // call
-         std::string(kReturnSiteKeepingFlags) +
+         std::string(kReturnSite) +
          "49 81 6c 24 20 03 00 00 00 0f 88 >1000 "
          "65 67 45 8b 40 04 47 8b 0c 86 4f 8d 0c 29 41 ff d1 " +
          kReturnSite + "e8 >200 " + kReturnSite + "c3 cc cc";
@@ -744,7 +742,6 @@ class Oracle {
       falls = true;
       if (size_t n = Matches(all, i, kReturnSites); was_call) {
         if (n == 0) return "no return site";
-        branches.emplace_back(&all[n == 2 ? i + 1 : i + 4], "return_miss");
         i += n;
       } else if (n = Matches(all, i, kMeterings); n > 0) {
         branches.emplace_back(&all[n == 2 ? i + 1 : i + 7], "inside");
@@ -772,9 +769,7 @@ class Oracle {
     std::vector<std::pair<uint32_t, uint32_t>> direct, reported;
     for (const auto& [branch, where] : branches) {
       const int64_t target = Target(*branch);
-      if (where == "return_miss") {
-        if (target != rules_.return_miss) return "return site: " + Text(*branch);
-      } else if (target >= kOffset && target < static_cast<int64_t>(kOffset + code.size())) {
+      if (target >= kOffset && target < static_cast<int64_t>(kOffset + code.size())) {
         if (!IsIn(boundaries, target)) return "into an instruction: " + Text(*branch);
         if (where != "inside" && branch->instruction.raw.imm[0].size == 32) {
           direct.emplace_back(kOffset + branch->at + branch->instruction.raw.imm[0].offset, target);
@@ -892,9 +887,7 @@ class Oracle {
       {"mov r8d, *", "mov r9d, [[]r14+r8*4[]]", "lea r9, [[]r9+r13*1[]]", "call r9"},
   };
   inline static const Patterns kReturnSites = {
-      {"cmp r8d, *", "jnz *"},
-      {"mov r10d, ecx", "lea ecx, [[]r8*[]]", "jecxz +0x0B", "mov ecx, r10d", "jmp *",
-       "mov ecx, r10d"},
+      {"lea r9d, [[]r8*[]]", "movzx r10d, byte ptr [[]r12+r9*1+0xFFF[]]"},
   };
   inline static const Patterns kMeterings = {
       {"sub qword ptr [[]r12+0x20[]], *", "js *"},
@@ -1016,18 +1009,19 @@ TEST(OracleTest, SeesWhatIsUnsafe) {
 
 TEST(VerifierTest, ReportsBoundariesAndBranches) {
   VerifiedRegion region;
-  ASSERT_EQ(Refusal("90 e8 >9000 41 81 f8 00 00 00 00 0f 85 >100 0f 84 >200 e8 >300 "
-                    "49 81 6c 24 20 05 00 00 00 0f 88 >1000 "
-                    "45 8b c0 47 8b 0c 86 4f 8d 0c 29 41 ff e1 cc cc eb c2",
-                    kExclusive, &region),
-            "");
+  ASSERT_EQ(
+      Refusal("90 e8 >9000 45 8d 88 00 00 00 00 47 0f b6 94 0c ff 0f 00 00 0f 84 >200 e8 >300 "
+              "49 81 6c 24 20 05 00 00 00 0f 88 >1000 "
+              "45 8b c0 47 8b 0c 86 4f 8d 0c 29 41 ff e1 cc cc eb bf",
+              kExclusive, &region),
+      "");
   EXPECT_THAT(region.boundaries,
-              ElementsAre(0x1000, 0x1001, 0x1006, 0x1013, 0x1019, 0x101e, 0x102d, 0x103d));
+              ElementsAre(0x1000, 0x1001, 0x1006, 0x1016, 0x101c, 0x1021, 0x1030, 0x1040));
   ASSERT_EQ(region.branches.size(), 2u);
   EXPECT_EQ(region.branches[0].rel32, 0x1002u);
   EXPECT_EQ(region.branches[0].target, kEntry);
   EXPECT_TRUE(region.branches[0].is_call);
-  EXPECT_EQ(region.branches[1].rel32, 0x1015u);
+  EXPECT_EQ(region.branches[1].rel32, 0x1018u);
   EXPECT_EQ(region.branches[1].target, kStub);
   EXPECT_FALSE(region.branches[1].is_call);
 

@@ -66,8 +66,8 @@ CodeArena::~CodeArena() {
 CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
                      uint8_t budget_offset)
     : arena_(std::move(arena)) {
-  for (const uint8_t* routine : {vx_runtime_miss, vx_runtime_return_miss, vx_runtime_interpret,
-                                 vx_runtime_system_call, vx_runtime_budget}) {
+  for (const uint8_t* routine :
+       {vx_runtime_miss, vx_runtime_interpret, vx_runtime_system_call, vx_runtime_budget}) {
     stubs_.push_back(RuntimeOffset(routine));
   }
   std::sort(stubs_.begin(), stubs_.end());
@@ -88,7 +88,6 @@ CodeCache::CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement,
             .is_entry = [this](uint32_t offset) { return IsEntry(offset); },
             .stubs = stubs_,
             .helpers = helpers_,
-            .return_miss = RuntimeOffset(vx_runtime_return_miss),
             .budget_offset = budget_offset};
 }
 

@@ -23,6 +23,8 @@
 #define VX_CTX_FXSAVE 384
 #define VX_CTX_HELPER_FLAGS 896
 
+#define VX_CONTEXT_PAGE 4096
+
 /* Why host code gave control back. */
 #define VX_LEFT_MISS 0        /* EIP has not been translated */
 #define VX_LEFT_INTERPRET 1   /* EIP's instruction is the interpreter's */
@@ -51,7 +53,9 @@ struct HostFault {
   uint32_t r8 = 0;
 };
 
-// REQUIRES: alignment of 64, for FXSAVE.
+// It begins a page, of kContextPage bytes, behind which kReturnSiteSpan bytes can't be accessed: a
+// return site reads the page's last byte, or whatever lies so far behind it as the guest's return
+// address is off the expected one, and so faults unless they are the same.
 struct alignas(64) Context {
   int64_t budget = 0;         // units left; where they aren't counted more than can be used up
   uint64_t host_rsp = 0;      // while translated code runs
@@ -78,6 +82,10 @@ struct alignas(64) Context {
   uint64_t memory = 0;                             // host address of guest address 0
   const std::atomic<uint32_t>* writing = nullptr;  // CodeCache::writing
 };
+
+inline constexpr uint64_t kContextPage = VX_CONTEXT_PAGE;
+inline constexpr uint64_t kReturnSiteSpan = uint64_t{1} << 32;
+static_assert(sizeof(Context) < kContextPage);
 
 // What a 32-bit address and the longest access there can reach.
 inline constexpr uint64_t kGuestSpan = (uint64_t{1} << 32) + 0x10000;

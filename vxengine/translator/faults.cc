@@ -99,6 +99,12 @@ bool HandleOwnPageFault(const Context& context, Machine* machine, uint64_t addre
     machine->Set(REG_RSP, top);
     return true;
   }
+  const uint64_t context_end = reinterpret_cast<uint64_t>(&context) + kContextPage;
+  if (Within(address, context_end, kReturnSiteSpan)) {
+    // A return elsewhere than to behind the call.
+    machine->Set(REG_RIP, Routine(context, vx_runtime_return_miss));
+    return true;
+  }
   if (Within(address, context.entries, context.entries_size)) {
     // An indirect jump to where no code can be.
     machine->Set(REG_RIP, Routine(context, vx_runtime_miss));

@@ -37,8 +37,7 @@ constexpr uint32_t kRegion = 0x10000;
 constexpr uint8_t kInt3 = 0xcc;
 
 // Where stubs would be.
-constexpr Stubs kStubs = {
-    .miss = 0x100, .return_miss = 0x200, .interpret = 0x300, .system_call = 0x400, .budget = 0x500};
+constexpr Stubs kStubs = {.miss = 0x100, .interpret = 0x300, .system_call = 0x400, .budget = 0x500};
 
 // The host instructions that stand for the first `size` bytes of the guest's code.
 std::string Emitted(const Code& code, uint32_t size, bool shared, Metering metering) {

@@ -10,13 +10,14 @@
 //  3. Lay out: branches within the region are two bytes where they reach, loop heads are aligned.
 //
 // Calls and returns are paired with those of the host, whose stack predicts: behind each call the
-// address that the guest really returned to, in R8D, is compared with the one that was expected.
+// address that the guest really returned to, in R8D, is checked against the one that was expected.
 
 #include "vxengine/translator/region.h"
 
 #include <algorithm>
 #include <array>
 
+#include "vxengine/translator/context.h"
 #include "vxengine/translator/emitter.h"
 #include "vxengine/translator/guest_instruction.h"
 
@@ -43,7 +44,7 @@ constexpr uint8_t kNops[9][9] = {{0x90},
                                  {0x66, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0}};
 
 constexpr uint8_t kCallOpcode = 0xe8, kJumpOpcode = 0xe9;
-constexpr uint8_t kJs = 0x8, kJne = 0x5;
+constexpr uint8_t kJs = 0x8;
 
 struct Run {
   uint32_t first = 0, end = 0;  // instructions
@@ -686,15 +687,13 @@ void RegionTranslator::State::EmitCall(const GuestInstruction& i) {
   EmitReturnSite(i.next());
 }
 
-// Without a comparison, which would cost the flags: a return that goes elsewhere takes them along.
+// How far R8D is off is added to the address of the last byte that can be read there: context.h. It
+// takes no branch and no flags, which a return that goes elsewhere takes along.
 void RegionTranslator::State::EmitReturnSite(uint32_t expected) {
-  emit.Mov(kR10, kHostEcx);
-  emit.Bytes({0x41, 0x8d, 0x88});
+  emit.Bytes({0x45, 0x8d, 0x88});  // lea r9d, [r8-expected]
   emit.Word(0u - expected);
-  emit.Bytes({0x67, 0xe3, 0x08});
-  emit.Mov(kHostEcx, kR10);
-  Jump(options.stubs.return_miss);
-  emit.Mov(kHostEcx, kR10);
+  emit.Bytes({0x47, 0x0f, 0xb6, 0x94, 0x0c});  // movzx r10d, byte [r12+r9+kContextPage-1]
+  emit.Word(kContextPage - 1);
 }
 
 // To the guest address in R8D.

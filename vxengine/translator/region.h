@@ -60,7 +60,7 @@ struct Region {
 
 // What translated code may count on, as offsets from the start of all code.
 struct Stubs {
-  uint32_t miss = 0, return_miss = 0, interpret = 0, system_call = 0, budget = 0;
+  uint32_t miss = 0, interpret = 0, system_call = 0, budget = 0;
   uint32_t movsb = 0, movsd = 0, stosb = 0, stosd = 0, cmpsb = 0, cmpsd = 0;  // helpers
 };
 

@@ -48,24 +48,34 @@ Trap DecodeFault(const HostFault& fault) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ReturnStack>> ReturnStack::Create() {
-  void* const got = mmap(nullptr, kSize + 2 * kGuard, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (got == MAP_FAILED) {
-    return absl::ResourceExhaustedError(absl::StrCat("return stack: ", strerror(errno)));
+absl::StatusOr<std::unique_ptr<RunMemory>> RunMemory::Create() {
+  const auto error = [] {
+    return absl::ResourceExhaustedError(absl::StrCat("memory for a run: ", strerror(errno)));
+  };
+  void* const got =
+      mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) return error();
+  uint8_t* const base = static_cast<uint8_t*>(got);
+  if (mprotect(base + kGuard, kStackSize, PROT_READ | PROT_WRITE) != 0 ||
+      mprotect(base + kContext, kContextPage, PROT_READ | PROT_WRITE) != 0) {
+    const absl::Status status = error();
+    munmap(got, kSize);
+    return status;
   }
-  std::unique_ptr<ReturnStack> stack(new ReturnStack(reinterpret_cast<uint64_t>(got)));
-  if (mprotect(static_cast<uint8_t*>(got) + kGuard, kSize, PROT_READ | PROT_WRITE) != 0) {
-    return absl::ResourceExhaustedError(absl::StrCat("return stack: ", strerror(errno)));
-  }
-  return stack;
+  new (base + kContext) Context;
+  return std::unique_ptr<RunMemory>(new RunMemory(reinterpret_cast<uint64_t>(got)));
 }
 
-ReturnStack::~ReturnStack() { munmap(reinterpret_cast<void*>(base_), kSize + 2 * kGuard); }
+RunMemory::~RunMemory() {
+  context()->~Context();
+  munmap(reinterpret_cast<void*>(base_), kSize);
+}
 
-void ReturnStack::Reset(uint64_t underflow) { *reinterpret_cast<uint64_t*>(top()) = underflow; }
+void RunMemory::ResetStack(uint64_t underflow) {
+  *reinterpret_cast<uint64_t*>(stack_top()) = underflow;
+}
 
-TranslatedCpu::TranslatedCpu() : context_(std::make_unique<Context>()) {}
+TranslatedCpu::TranslatedCpu() = default;
 TranslatedCpu::~TranslatedCpu() = default;
 
 absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translations* translations,
@@ -74,9 +84,11 @@ absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translation
                                                                      Profile profile,
                                                                      bool counted) {
   if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<ReturnStack>> return_stack = ReturnStack::Create();
-  if (!return_stack.ok()) return return_stack.status();
+  absl::StatusOr<std::unique_ptr<RunMemory>> run_memory = RunMemory::Create();
+  if (!run_memory.ok()) return run_memory.status();
   std::unique_ptr<TranslatedCpu> cpu(new TranslatedCpu);
+  cpu->run_memory_ = *std::move(run_memory);
+  cpu->context_ = cpu->run_memory_->context();
   cpu->translations_ = translations;
   cpu->exclusive_ = space->exclusive();
   cpu->counted_ = counted;
@@ -86,13 +98,12 @@ absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translation
       .profile = profile};
   absl::StatusOr<Translation*> translation = translations->Get(cpu->mode_);
   if (!translation.ok()) return translation.status();
-  cpu->return_stack_ = *std::move(return_stack);
   Context& context = *cpu->context_;
   context.code_size = CodeArena::kCodeSize;
   context.entries_size = CodeArena::kEntriesSize;
-  context.return_stack_guard = cpu->return_stack_->guard();
-  context.return_stack_guard_size = ReturnStack::kGuard;
-  context.return_stack_top = cpu->return_stack_->top();
+  context.return_stack_guard = cpu->run_memory_->stack_guard();
+  context.return_stack_guard_size = RunMemory::kGuard;
+  context.return_stack_top = cpu->run_memory_->stack_top();
   context.memory = space->base();
   cpu->SetTranslation(*translation);
   cpu->interpreter_ = std::make_unique<Interpreter>(memory, &context.registers, profile);
@@ -107,14 +118,14 @@ void TranslatedCpu::SetTranslation(Translation* translation) {
   context.writing = &translation->cache().writing();
   // Return addresses are of the code before.
   context.return_stack = context.return_stack_top;
-  return_stack_->Reset(context.code + RuntimeOffset(vx_runtime_underflow));
+  run_memory_->ResetStack(context.code + RuntimeOffset(vx_runtime_underflow));
 }
 
 absl::Status TranslatedCpu::Begin(std::chrono::nanoseconds cpu_time) {
   if (!exclusive_ && syscall(SYS_arch_prctl, ARCH_SET_GS, context_->memory) != 0) {
     return absl::InternalError(absl::StrCat("arch_prctl: ", strerror(errno)));
   }
-  thread_ = std::make_unique<GuestThread>(context_.get());
+  thread_ = std::make_unique<GuestThread>(context_);
   if (cpu_time != std::chrono::nanoseconds::max()) {
     if (absl::Status status = thread_->StopAfter(cpu_time); !status.ok()) return status;
   }

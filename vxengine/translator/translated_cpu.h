@@ -21,21 +21,26 @@
 
 namespace vx {
 
-// The host's stack for translated code: return addresses, guards around.
-class ReturnStack {
+// The host's memory for one run, in this order: a guard; the stack of return addresses; a guard;
+// the page that the context begins; 4 GiB that can't be accessed, which return sites count on.
+class RunMemory {
  public:
-  static constexpr uint64_t kSize = 0x40000, kGuard = 0x10000;
+  static constexpr uint64_t kStackSize = 0x40000, kGuard = 0x10000;
 
-  static absl::StatusOr<std::unique_ptr<ReturnStack>> Create();
-  ~ReturnStack();
+  static absl::StatusOr<std::unique_ptr<RunMemory>> Create();
+  ~RunMemory();
 
-  uint64_t guard() const { return base_; }
+  Context* context() const { return reinterpret_cast<Context*>(base_ + kContext); }
+  uint64_t stack_guard() const { return base_; }
   // Where the last return address lies, which is that of `underflow`.
-  uint64_t top() const { return base_ + kGuard + kSize - 16; }
-  void Reset(uint64_t underflow);
+  uint64_t stack_top() const { return base_ + kGuard + kStackSize - 16; }
+  void ResetStack(uint64_t underflow);
 
  private:
-  explicit ReturnStack(uint64_t base) : base_(base) {}
+  static constexpr uint64_t kContext = kGuard + kStackSize + kGuard;
+  static constexpr uint64_t kSize = kContext + kContextPage + kReturnSiteSpan;
+
+  explicit RunMemory(uint64_t base) : base_(base) {}
   const uint64_t base_;
 };
 
@@ -96,8 +101,8 @@ class TranslatedCpu {
   TranslationMode mode_;
   bool exclusive_ = false;
   bool counted_ = false;
-  std::unique_ptr<ReturnStack> return_stack_;
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<RunMemory> run_memory_;
+  Context* context_ = nullptr;  // run_memory_'s
   std::unique_ptr<Interpreter> interpreter_;
   std::unique_ptr<class GuestThread> thread_;
   std::mutex thread_mutex_;

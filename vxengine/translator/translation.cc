@@ -35,7 +35,6 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
           .profile = mode.profile,
           .budget_offset = VX_CTX_BUDGET,
           .stubs = {.miss = RuntimeOffset(vx_runtime_miss),
-                    .return_miss = RuntimeOffset(vx_runtime_return_miss),
                     .interpret = RuntimeOffset(vx_runtime_interpret),
                     .system_call = RuntimeOffset(vx_runtime_system_call),
                     .budget = RuntimeOffset(vx_runtime_budget),
