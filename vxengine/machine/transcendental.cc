@@ -259,6 +259,12 @@ Transcendental Fyl2xp1(const X87Register& st0, const X87Register& st1) {
       if (x.sign && x.exponent == -1) return Product(-ones, y);
       if (!x.sign && x.exponent == ones - 1) return Product(ones, y);
     }
+    // log2(1 + 2^n) is n and less than 2^-n more, which is past the 79 bits of the product.
+    if (!x.sign && x.significand == kTopBit && x.exponent > 128) {
+      Unrounded result = Product(x.exponent, y);
+      result.rest |= 1;
+      return result;
+    }
     return CorrectlyRounded(
         [&]<int N>() { return y.Value<N>() * Elementary<N>::Get().Log2p1(x.Value<N>()); });
   });

@@ -392,6 +392,15 @@ TEST(TranscendentalMpfrTest, Fyl2xp1OfAnything) {
   }
 }
 
+// The result is nearly, but not quite, a multiple of y.
+TEST(TranscendentalMpfrTest, Fyl2xp1OfPowersOf2) {
+  Operands operands(15);
+  for (int n = -200; n <= 16383; n += n < 400 ? 1 : 61) {
+    CHECK_CORRECT(kFyl2xp1, X87Value(false, n, kTopBit), operands.Any());
+    CHECK_CORRECT(kFyl2xp1, X87Value(false, n, kTopBit), kOne);
+  }
+}
+
 TEST(TranscendentalMpfrTest, Fyl2xp1OfPowersOf2LessOne) {
   Operands operands(7);
   for (int n = 1; n <= 64; ++n) {
