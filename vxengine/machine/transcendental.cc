@@ -169,7 +169,8 @@ Unrounded TinyQuotient(const Operand& y, const Operand& x) {
   const auto quotient = static_cast<uint64_t>(dividend / x.significand);
   const auto remainder = static_cast<uint64_t>(dividend % x.significand);
   const int32_t exponent = y.exponent - x.exponent - (smaller ? 1 : 0);
-  // A quotient that isn't one of 65 bits differs by more than 2^-130 of itself from all of them.
+  // A quotient that isn't one of 65 bits differs by more than 2^-130 of itself from all of them,
+  // and none is of 65 exactly: its product with the divisor would have more than 64, too.
   if (remainder == 0) return JustBelow(y.sign, exponent, quotient);
   const unsigned __int128 twice = static_cast<unsigned __int128>(remainder) << 1;
   const uint64_t half = twice > x.significand ? kTopBit : 0;
