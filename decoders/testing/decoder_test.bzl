@@ -1,6 +1,7 @@
 """decoder_test: one test of guests, run in every way that there is."""
 
 load("//vxengine:engines.bzl", "ENGINES")
+load("//vxengine/hosts:hosts.bzl", "HOSTS", "host_args", "host_tags", "vxmachine_label")
 
 def _full(label):
     return label if ":" in label else "%s:%s" % (label, label.split("/")[-1])
@@ -9,7 +10,7 @@ def decoder_test(name, srcs, guests, deps = [], **kwargs):
     """A GoogleTest that calls RunGuest() (decoders/testing/run_guest.h).
 
     Makes NAME, which is NAME_interpreter, NAME_exclusive and NAME_shared, the test in the sandbox on each of the
-    engines, and on demand NAME_native32, which runs the same objects as 32-bit Linux programs: where only one of them
+    engines; NAME_HOST, on the portable machine of another host; and on demand NAME_native32, which runs the same objects as 32-bit Linux programs: where only one of them
     fails, it isn't the decoder.
 
     Args:
@@ -31,6 +32,15 @@ def decoder_test(name, srcs, guests, deps = [], **kwargs):
             name = "%s_%s" % (name, engine),
             args = args,
             data = guests,
+            deps = [name + "_cases", "//decoders/testing:engine_main"],
+            **kwargs
+        )
+    for host in HOSTS:
+        native.cc_test(
+            name = "%s_%s" % (name, host),
+            args = host_args(host),
+            data = guests + [vxmachine_label(host)],
+            tags = host_tags(host),
             deps = [name + "_cases", "//decoders/testing:engine_main"],
             **kwargs
         )

@@ -1,4 +1,5 @@
-// main() and RunGuest() of a test of guests: --engine=NAME and --placement=NAME say where they run.
+// main() and RunGuest() of a test of guests: --engine=NAME and --placement=NAME say where they run,
+// or --machine=EMULATOR:FILE (vxengine/testing/run_elf.h).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "decoders/testing/run_guest_vx.h"
+#include "vxengine/testing/run_elf.h"
 #include "vxengine/vx.h"
 
 namespace vxa::decoders {
@@ -26,6 +28,10 @@ bool ParseFlag(std::string_view flag) {
   if (equals == std::string_view::npos) return false;
   const std::string_view name = flag.substr(0, equals), value = flag.substr(equals + 1);
   if (name == "--engine") return Set(vx::ParseEngine(value), &the_engine);
+  if (name == "--machine") {
+    vx::testing::UseMachine(value);
+    return true;
+  }
   if (name == "--placement") return Set(vx::ParsePlacement(value), &the_placement);
   return false;
 }

@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "vxengine/testing/run_elf.h"
 #include "vxengine/vx.h"
 
 namespace vxa::decoders {
@@ -21,15 +23,18 @@ constexpr bool kPlacementsAreFree = false;
 constexpr bool kPlacementsAreFree = true;
 #endif
 
+std::string ReadFile(const std::string& name) {
+  std::ifstream file(name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 using ProgramOr = absl::StatusOr<std::shared_ptr<const vx::Program>>;
 
 ProgramOr Load(const std::string& guest) {
   static auto& loaded = *new std::map<std::string, ProgramOr>;
   auto found = loaded.find(guest);
   if (found == loaded.end()) {
-    std::ifstream file(guest + ".vx", std::ios::binary);
-    std::string elf{std::istreambuf_iterator<char>(file), {}};
-    found = loaded.emplace(guest, vx::Program::Load(elf)).first;
+    found = loaded.emplace(guest, vx::Program::Load(ReadFile(guest + ".vx"))).first;
   }
   return found->second;
 }
@@ -56,6 +61,40 @@ class StringIo : public vx::Io {
   GuestRun& run_;
 };
 
+// What two runs of a guest differ in that no two engines on any two hosts may.
+std::string Difference(const vx::Outcome& one, const vx::Outcome& other,
+                       const vx::Program& program) {
+  const std::string texts[] = {vx::Describe(one, program), vx::Describe(other, program)};
+  if (texts[0] != texts[1]) return absl::StrCat(texts[0], "; the translator: ", texts[1]);
+  if (one.counters == other.counters) return "";
+  return absl::StrCat(one.counters.instructions, " instructions and ", one.counters.peak_memory,
+                      " bytes of memory; the translator: ", other.counters.instructions, " and ",
+                      other.counters.peak_memory);
+}
+
+// On another host's portable machine, and here by the translator: both have to do the same.
+GuestRun RunOnMachine(const std::string& guest, const std::shared_ptr<const vx::Program>& program,
+                      const std::vector<std::string>& arguments, std::string_view input) {
+  GuestRun run, here;
+  const vx::Options options = {.count_instructions = true, .arguments = arguments};
+  StringIo io(input, run), here_io(input, here);
+  const std::string elf = ReadFile(guest + ".vx");
+  const absl::StatusOr<vx::Outcome> outcome = vx::testing::RunElf(elf, options, io);
+  const auto sandbox = vx::Sandbox::Create(program, options);
+  if (!outcome.ok()) run.failure = outcome.status().ToString();
+  if (!sandbox.ok()) run.failure = sandbox.status().ToString();
+  if (!run.failure.empty()) return run;
+  const vx::Outcome expected = (*sandbox)->Run(here_io);
+  run.exit_status = outcome->exit_status;
+  if (outcome->end != vx::Outcome::End::kExited) run.failure = vx::Describe(*outcome, *program);
+  const std::string difference = Difference(*outcome, expected, *program);
+  if (!difference.empty()) run.failure = difference;
+  if (run.output != here.output || run.diagnostics != here.diagnostics) {
+    run.failure = "its output is not the translator's";
+  }
+  return run;
+}
+
 }  // namespace
 
 GuestRun RunGuestOn(vx::Engine engine, vx::Placement placement, const std::string& guest,
@@ -66,6 +105,7 @@ GuestRun RunGuestOn(vx::Engine engine, vx::Placement placement, const std::strin
     run.failure = program.status().ToString();
     return run;
   }
+  if (vx::testing::UsesMachine()) return RunOnMachine(guest, *program, arguments, input);
   auto sandbox = vx::Sandbox::Create(
       *program, {.engine = engine, .placement = placement, .arguments = arguments});
   if (!sandbox.ok()) {

@@ -12,7 +12,8 @@
 namespace vxa::decoders {
 
 // As RunGuest() does on the engine that the command line names. An engine or a placement that is
-// not to be had is a failure too, except under sanitizers.
+// not to be had is a failure too, except under sanitizers. Where tests use a vxmachine
+// (vxengine/testing/run_elf.h), there and by the translator, and a difference is a failure.
 GuestRun RunGuestOn(vx::Engine engine, vx::Placement placement, const std::string& guest,
                     const std::vector<std::string>& arguments, std::string_view input);
 

@@ -10,6 +10,7 @@
 #include "vxengine/conformance/checker.h"
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/guest_code.h"
+#include "vxengine/testing/run_elf.h"
 
 namespace vx::conformance {
 namespace {
@@ -145,14 +146,13 @@ std::vector<FpResult> RunInGuest(Engine engine, std::span<const FpCase> cases) {
   uint32_t back;
   const std::string driver = DriverCode(&back);
   code += Jump(kDriverCode + code_size, back);
-  const auto program = Program::Load(
+  const std::string elf =
       testing::BuildElf({.entry = kDriver,
                          .segments = {{kDriver, driver, 0, testing::kElfR | testing::kElfX},
                                       {kDriverCode, code, 0, testing::kElfR | testing::kElfX},
                                       {kFpPage, "", kFpPageSize, testing::kElfR | testing::kElfW},
                                       {kBuffers, "", 0x2000, testing::kElfR | testing::kElfW}},
-                         .symbols = {}}));
-  if (!program.ok()) return std::vector(cases.size(), Failed(program.status().ToString()));
+                         .symbols = {}});
   while (results.size() < cases.size()) {
     const std::span<const FpCase> rest = cases.subspan(results.size());
     Options options;
@@ -160,17 +160,16 @@ std::vector<FpResult> RunInGuest(Engine engine, std::span<const FpCase> cases) {
     options.placement = TheSettings().placement;
     options.limits.instructions = rest.size() * kInstructionsPerCase;
     options.limits.stack = VX_STACK_MIN;
-    const auto sandbox = Sandbox::Create(*program, options);
-    if (!sandbox.ok()) {
-      results.resize(cases.size(), Failed(sandbox.status().ToString()));
+    CaseIo io(rest);
+    const absl::StatusOr<Outcome> outcome = testing::RunElf(elf, options, io);
+    if (!outcome.ok()) {
+      results.resize(cases.size(), Failed(outcome.status().ToString()));
       break;
     }
-    CaseIo io(rest);
-    const Outcome outcome = (*sandbox)->Run(io);
     for (size_t at = 0; at + kOutSize <= io.output.size(); at += kOutSize) {
       results.push_back(Decode(io.output.data() + at, code_size));
     }
-    if (results.size() < cases.size()) results.push_back(Decode(outcome, code_size));
+    if (results.size() < cases.size()) results.push_back(Decode(*outcome, code_size));
   }
   return results;
 }

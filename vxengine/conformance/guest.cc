@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "vxengine/conformance/checker.h"
 #include "vxengine/testing/elf_builder.h"
+#include "vxengine/testing/run_elf.h"
 
 namespace vx::conformance {
 namespace {
@@ -147,9 +148,6 @@ Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segment
     outcome.host_error = status.ToString();
     return outcome;
   };
-  const auto program = Program::Load(
-      testing::BuildElf({.entry = kDriver, .segments = std::move(segments), .symbols = {}}));
-  if (!program.ok()) return fail(program.status());
   Options options;
   options.engine = engine;
   options.placement = TheSettings().placement;
@@ -160,9 +158,10 @@ Outcome RunImage(Engine engine, Profile profile, std::vector<ElfSegment> segment
     options.limits.cpu_time = cases * kTimePerCase;
   }
   options.limits.stack = VX_STACK_MIN;
-  const auto sandbox = Sandbox::Create(*program, options);
-  if (!sandbox.ok()) return fail(sandbox.status());
-  return (*sandbox)->Run(*io);
+  absl::StatusOr<Outcome> outcome = testing::RunElf(
+      testing::BuildElf({.entry = kDriver, .segments = std::move(segments), .symbols = {}}),
+      options, *io);
+  return outcome.ok() ? *std::move(outcome) : fail(outcome.status());
 }
 
 Result DecodeOutcome(const Outcome& outcome) {

@@ -1,6 +1,5 @@
 // Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count,
-// --seed=N, --cases=N (per form),
-// --sequences=N.
+// --machine=EMULATOR:FILE (testing/run_elf.h), --seed=N, --cases=N (per form), --sequences=N.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "vxengine/conformance/checker.h"
+#include "vxengine/testing/run_elf.h"
 
 namespace vx::conformance {
 namespace {
@@ -25,6 +25,12 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
     if (placement.ok()) settings->placement = *placement;
     return placement.ok();
   }
+  if (absl::ConsumePrefix(&flag, "--machine=")) {
+    testing::UseMachine(std::string(flag));
+    settings->engine = Engine::kInterpreter;
+    settings->count = true;
+    return true;
+  }
   if (flag == "--count") {
     settings->count = true;
     return true;
@@ -38,7 +44,7 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
 }
 
 // Tells how many cases said nothing, whoever the oracle is; more than 1 in 50 would be too many.
-class UnjudgedCases : public testing::Environment {
+class UnjudgedCases : public ::testing::Environment {
  public:
   void TearDown() override {
     const Counts& counts = TheCounts();

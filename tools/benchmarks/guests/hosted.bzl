@@ -8,8 +8,9 @@ load("//decoders/sdk:vx.bzl", "vx_decoder")
 # Sections, because libraries are there without the half that no decoder needs.
 HOSTED_FLAGS = ["-O2", "-static", "-ffunction-sections", "-Wl,--gc-sections", "-DNDEBUG"]
 
+# <asm/…> of x86-64 is 32-bit code's too.
 MACHINE_FLAGS = {
-    "m32": ["-m32", "-msse2", "-mfpmath=sse"],
+    "m32": ["-m32", "-isystem", "/usr/include/x86_64-linux-gnu", "-msse2", "-mfpmath=sse"],
     "m64": ["-m64"],
 }
 
