@@ -232,6 +232,37 @@ extern const Family kPsradImmediate;
 extern const Family kPslldq;
 extern const Family kPsrldq;
 
+// sse_float.cc
+// by mandatory prefix (none, 66, F3, F2): PS PD SS SD:
+extern const std::array<Family, 4> kSseAdd;
+extern const std::array<Family, 4> kSseSub;
+extern const std::array<Family, 4> kSseMul;
+extern const std::array<Family, 4> kSseDiv;
+extern const std::array<Family, 4> kSseMin;
+extern const std::array<Family, 4> kSseMax;
+extern const std::array<Family, 4> kSseSqrt;
+extern const std::array<Family, 4> kSseCmp;
+extern const Family kUcomiss;
+extern const Family kUcomisd;
+extern const Family kComiss;
+extern const Family kComisd;
+extern const Family kCvtsi2ss;
+extern const Family kCvtsi2sd;
+extern const Family kCvtss2si;
+extern const Family kCvtsd2si;
+extern const Family kCvttss2si;
+extern const Family kCvttsd2si;
+extern const Family kCvtss2sd;
+extern const Family kCvtsd2ss;
+extern const Family kCvtps2pd;
+extern const Family kCvtpd2ps;
+extern const Family kCvtdq2ps;
+extern const Family kCvtdq2pd;
+extern const Family kCvtps2dq;
+extern const Family kCvttps2dq;
+extern const Family kCvtpd2dq;
+extern const Family kCvttpd2dq;
+
 // sse_shuffle.cc
 extern const Family kPunpcklbw;
 extern const Family kPunpcklwd;

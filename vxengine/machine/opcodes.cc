@@ -229,10 +229,24 @@ constexpr Row kSseRows[] = {
     {k0f + 0x28, 1, 1, k66, kAll, kX, &kMovAlignedLoad},   // MOVAPD
     {k0f + 0x29, 1, 1, kNp, kAll, kX, &kMovAlignedStore},  // MOVAPS
     {k0f + 0x29, 1, 1, k66, kAll, kX, &kMovAlignedStore},  // MOVAPD
-    {k0f + 0x2b, 1, 1, kNp, kAll, kX, &kMovNonTemporal},   // MOVNTPS
-    {k0f + 0x2b, 1, 1, k66, kAll, kX, &kMovNonTemporal},   // MOVNTPD
+    {k0f + 0x2a, 1, 1, kF3, kAll, kX, &kCvtsi2ss},
+    {k0f + 0x2a, 1, 1, kF2, kAll, kX, &kCvtsi2sd},
+    {k0f + 0x2b, 1, 1, kNp, kAll, kX, &kMovNonTemporal},  // MOVNTPS
+    {k0f + 0x2b, 1, 1, k66, kAll, kX, &kMovNonTemporal},  // MOVNTPD
+    {k0f + 0x2c, 1, 1, kF3, kAll, kX, &kCvttss2si},
+    {k0f + 0x2c, 1, 1, kF2, kAll, kX, &kCvttsd2si},
+    {k0f + 0x2d, 1, 1, kF3, kAll, kX, &kCvtss2si},
+    {k0f + 0x2d, 1, 1, kF2, kAll, kX, &kCvtsd2si},
+    {k0f + 0x2e, 1, 1, kNp, kAll, kX, &kUcomiss},
+    {k0f + 0x2e, 1, 1, k66, kAll, kX, &kUcomisd},
+    {k0f + 0x2f, 1, 1, kNp, kAll, kX, &kComiss},
+    {k0f + 0x2f, 1, 1, k66, kAll, kX, &kComisd},
     {k0f + 0x50, 1, 1, kNp, kAll, kX, &kMovmskps},
     {k0f + 0x50, 1, 1, k66, kAll, kX, &kMovmskpd},
+    {k0f + 0x51, 1, 1, kNp, kAll, kX, &kSseSqrt[0]},
+    {k0f + 0x51, 1, 1, k66, kAll, kX, &kSseSqrt[1]},
+    {k0f + 0x51, 1, 1, kF3, kAll, kX, &kSseSqrt[2]},
+    {k0f + 0x51, 1, 1, kF2, kAll, kX, &kSseSqrt[3]},
     {k0f + 0x54, 1, 1, kNp, kAll, kX, &kSseAnd},     // ANDPS
     {k0f + 0x54, 1, 1, k66, kAll, kX, &kSseAnd},     // ANDPD
     {k0f + 0x55, 1, 1, kNp, kAll, kX, &kSseAndNot},  // ANDNPS
@@ -241,6 +255,37 @@ constexpr Row kSseRows[] = {
     {k0f + 0x56, 1, 1, k66, kAll, kX, &kSseOr},      // ORPD
     {k0f + 0x57, 1, 1, kNp, kAll, kX, &kSseXor},     // XORPS
     {k0f + 0x57, 1, 1, k66, kAll, kX, &kSseXor},     // XORPD
+    {k0f + 0x58, 1, 1, kNp, kAll, kX, &kSseAdd[0]},
+    {k0f + 0x58, 1, 1, k66, kAll, kX, &kSseAdd[1]},
+    {k0f + 0x58, 1, 1, kF3, kAll, kX, &kSseAdd[2]},
+    {k0f + 0x58, 1, 1, kF2, kAll, kX, &kSseAdd[3]},
+    {k0f + 0x59, 1, 1, kNp, kAll, kX, &kSseMul[0]},
+    {k0f + 0x59, 1, 1, k66, kAll, kX, &kSseMul[1]},
+    {k0f + 0x59, 1, 1, kF3, kAll, kX, &kSseMul[2]},
+    {k0f + 0x59, 1, 1, kF2, kAll, kX, &kSseMul[3]},
+    {k0f + 0x5a, 1, 1, kNp, kAll, kX, &kCvtps2pd},
+    {k0f + 0x5a, 1, 1, k66, kAll, kX, &kCvtpd2ps},
+    {k0f + 0x5a, 1, 1, kF3, kAll, kX, &kCvtss2sd},
+    {k0f + 0x5a, 1, 1, kF2, kAll, kX, &kCvtsd2ss},
+    {k0f + 0x5b, 1, 1, kNp, kAll, kX, &kCvtdq2ps},
+    {k0f + 0x5b, 1, 1, k66, kAll, kX, &kCvtps2dq},
+    {k0f + 0x5b, 1, 1, kF3, kAll, kX, &kCvttps2dq},
+    {k0f + 0x5c, 1, 1, kNp, kAll, kX, &kSseSub[0]},
+    {k0f + 0x5c, 1, 1, k66, kAll, kX, &kSseSub[1]},
+    {k0f + 0x5c, 1, 1, kF3, kAll, kX, &kSseSub[2]},
+    {k0f + 0x5c, 1, 1, kF2, kAll, kX, &kSseSub[3]},
+    {k0f + 0x5d, 1, 1, kNp, kAll, kX, &kSseMin[0]},
+    {k0f + 0x5d, 1, 1, k66, kAll, kX, &kSseMin[1]},
+    {k0f + 0x5d, 1, 1, kF3, kAll, kX, &kSseMin[2]},
+    {k0f + 0x5d, 1, 1, kF2, kAll, kX, &kSseMin[3]},
+    {k0f + 0x5e, 1, 1, kNp, kAll, kX, &kSseDiv[0]},
+    {k0f + 0x5e, 1, 1, k66, kAll, kX, &kSseDiv[1]},
+    {k0f + 0x5e, 1, 1, kF3, kAll, kX, &kSseDiv[2]},
+    {k0f + 0x5e, 1, 1, kF2, kAll, kX, &kSseDiv[3]},
+    {k0f + 0x5f, 1, 1, kNp, kAll, kX, &kSseMax[0]},
+    {k0f + 0x5f, 1, 1, k66, kAll, kX, &kSseMax[1]},
+    {k0f + 0x5f, 1, 1, kF3, kAll, kX, &kSseMax[2]},
+    {k0f + 0x5f, 1, 1, kF2, kAll, kX, &kSseMax[3]},
     {k0f + 0x60, 1, 1, k66, kAll, kX, &kPunpcklbw},
     {k0f + 0x61, 1, 1, k66, kAll, kX, &kPunpcklwd},
     {k0f + 0x62, 1, 1, k66, kAll, kX, &kUnpackLow32},  // PUNPCKLDQ
@@ -278,6 +323,10 @@ constexpr Row kSseRows[] = {
     {k0f + 0x7e, 1, 1, kF3, kAll, kX, &kMovqLoad},
     {k0f + 0x7f, 1, 1, k66, kAll, kX, &kMovAlignedStore},    // MOVDQA
     {k0f + 0x7f, 1, 1, kF3, kAll, kX, &kMovUnalignedStore},  // MOVDQU
+    {k0f + 0xc2, 1, 1, kNp, kAll, kX | kImm8, &kSseCmp[0]},
+    {k0f + 0xc2, 1, 1, k66, kAll, kX | kImm8, &kSseCmp[1]},
+    {k0f + 0xc2, 1, 1, kF3, kAll, kX | kImm8, &kSseCmp[2]},
+    {k0f + 0xc2, 1, 1, kF2, kAll, kX | kImm8, &kSseCmp[3]},
     {k0f + 0xc4, 1, 1, k66, kAll, kX | kImm8, &kPinsrw},
     {k0f + 0xc5, 1, 1, k66, kAll, kX | kImm8, &kPextrw},
     {k0f + 0xc6, 1, 1, kNp, kAll, kX | kImm8, &kShufps},
@@ -303,6 +352,9 @@ constexpr Row kSseRows[] = {
     {k0f + 0xe3, 1, 1, k66, kAll, kX, &kPavgw},
     {k0f + 0xe4, 1, 1, k66, kAll, kX, &kPmulhuw},
     {k0f + 0xe5, 1, 1, k66, kAll, kX, &kPmulhw},
+    {k0f + 0xe6, 1, 1, k66, kAll, kX, &kCvttpd2dq},
+    {k0f + 0xe6, 1, 1, kF3, kAll, kX, &kCvtdq2pd},
+    {k0f + 0xe6, 1, 1, kF2, kAll, kX, &kCvtpd2dq},
     {k0f + 0xe7, 1, 1, k66, kAll, kX, &kMovNonTemporal},  // MOVNTDQ
     {k0f + 0xe8, 1, 1, k66, kAll, kX, &kPsubsb},
     {k0f + 0xe9, 1, 1, k66, kAll, kX, &kPsubsw},
