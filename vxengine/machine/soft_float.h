@@ -25,6 +25,8 @@ enum FloatException : uint8_t {
   kPe = 1 << 5,  // inexact result
 };
 inline constexpr uint8_t kFloatExceptions = 0x3f;
+// Those that are found before there is a result. If one of them traps there won't be one.
+inline constexpr uint8_t kBeforeResult = kIe | kDe | kZe;
 
 // As RC encodes it.
 enum class Rounding : uint8_t { kNearest, kDown, kUp, kTruncate };
@@ -36,6 +38,9 @@ struct FloatStatus {
   bool flush_to_zero = false;        // MXCSR's FTZ
   uint8_t raised = 0;                // exceptions so far
   bool rounded_up = false;           // the last result is greater in magnitude than the exact one
+
+  // True if any of the exceptions has been raised and isn't masked.
+  bool traps(uint8_t exceptions) const { return (raised & ~masks & exceptions) != 0; }
 };
 
 // A format that results are rounded to. Exponents are of numbers 1.xxx · 2^exponent.

@@ -9,9 +9,6 @@
 namespace vx {
 namespace {
 
-// Exceptions that are found before there is a result, which then isn't computed if they trap.
-constexpr uint8_t kBeforeResult = kIe | kDe | kZe;
-
 constexpr uint32_t kDenormalsAreZero = 1u << 6, kFlushToZero = 1u << 15;
 
 struct SseStatus : FloatStatus {
@@ -21,14 +18,11 @@ struct SseStatus : FloatStatus {
                     .flush_to_zero = (mxcsr & kFlushToZero) != 0},
         denormals_are_zero((mxcsr & kDenormalsAreZero) != 0) {}
 
-  // True if something of that has been raised that isn't masked.
-  bool traps(uint8_t exceptions) const { return (raised & ~masks & exceptions) != 0; }
-
   bool denormals_are_zero;
 };
 
-// The instruction's flags go to MXCSR, whether it traps or not. Where a lane traps before there is a
-// result, no lane has come to one (SDM vol. 1, 11.5.3). False: it traps.
+// The instruction's flags go to MXCSR, whether it traps or not. Where a lane traps before there is
+// a result, no lane has come to one (SDM vol. 1, 11.5.3). False: it traps.
 bool Report(Cpu& cpu, const SseStatus& status) {
   cpu.mxcsr() |= status.traps(kBeforeResult) ? status.raised & kBeforeResult : status.raised;
   return !status.traps(kFloatExceptions) || cpu.Raise(TrapCause::kSimdError);
