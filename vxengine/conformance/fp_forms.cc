@@ -1,6 +1,7 @@
 #include "vxengine/conformance/fp_forms.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
@@ -408,7 +409,7 @@ X87Register MakeF80(Random& random) {
   } else {
     const uint32_t exponent = MakeExponent(random, 15, 63);
     bool integer_bit = exponent != 0;
-    if (Chance(random, 6)) integer_bit = !integer_bit;  // unnormal, pseudo-denormal, and so on
+    if (Chance(random, 10)) integer_bit = !integer_bit;  // unnormal, pseudo-denormal, and so on
     reg.significand = MakeFraction(random, 63) | uint64_t{integer_bit} << 63;
     if (Chance(random, 25)) {  // near what singles and doubles can hold
       const unsigned bits = Chance(random, 50) ? 40 : 11;
@@ -426,8 +427,29 @@ X87Register MakeF80(Random& random) {
   return reg;
 }
 
+// What FSCALE needs to bring a number near the ends of the exponents, or of those that it has after
+// an adjustment for overflow or underflow; maybe not an integer.
+X87Register MakeScale(Random& random, X87Register reg) {
+  constexpr int kMost = 16383, kLeast = -16382, kDigits = 64, kAdjustment = 24576;
+  constexpr int kEnds[] = {kMost,
+                           kMost + kAdjustment,
+                           kLeast,
+                           kLeast - kDigits,
+                           kLeast - kAdjustment,
+                           kLeast - kAdjustment - kDigits};
+  const int exponent = (reg.sign_exponent & 0x7fff) - kMost;
+  const int scale =
+      kEnds[Below(random, std::size(kEnds))] + static_cast<int>(Below(random, 5)) - 2 - exponent;
+  if (scale == 0) return {};
+  const uint64_t magnitude = static_cast<uint64_t>(std::abs(scale));
+  const unsigned shift = static_cast<unsigned>(__builtin_clzll(magnitude));
+  const uint64_t fraction = Chance(random, 50) ? random() >> (64 - shift) : 0;
+  return {magnitude << shift | fraction,
+          static_cast<uint16_t>((scale < 0 ? 0x8000 : 0) | (kMost + 63 - shift))};
+}
+
 X87Register MakeRelatedF80(Random& random, X87Register reg) {
-  switch (Below(random, 5)) {
+  switch (Below(random, 7)) {
     case 0:
       break;
     case 1:
@@ -439,6 +461,12 @@ X87Register MakeRelatedF80(Random& random, X87Register reg) {
     case 3:
       reg.sign_exponent ^= Below(random, 4);
       break;
+    case 4:
+      return MakeScale(random, reg);
+    case 5:  // a long remainder
+      reg.sign_exponent = static_cast<uint16_t>(reg.sign_exponent - Below(random, 300));
+      reg.significand ^= random() >> Below(random, 64) >> 1;
+      break;
     default:
       reg.sign_exponent = static_cast<uint16_t>(reg.sign_exponent - 62 - Below(random, 4));
   }
@@ -446,9 +474,9 @@ X87Register MakeRelatedF80(Random& random, X87Register reg) {
 }
 
 uint16_t MakeControl(Random& random) {
-  constexpr uint32_t kPrecisions[] = {0, 2, 3, 3};
+  constexpr uint32_t kPrecisions[] = {0, 0, 1, 2, 2, 3, 3, 3};
   const uint32_t masks = Chance(random, 70) ? 0x3f : Below(random, 64);
-  return static_cast<uint16_t>(0x40 | masks | kPrecisions[Below(random, 4)] << 8 |
+  return static_cast<uint16_t>(0x40 | masks | kPrecisions[Below(random, 8)] << 8 |
                                Below(random, 4) << 10 | Below(random, 2) << 12);
 }
 
@@ -561,6 +589,10 @@ std::vector<uint8_t> MakeMemory(Random& random, FpType type, const Xmm& related)
                              : static_cast<uint8_t>(Below(random, 10) << 4 | Below(random, 10)));
       }
       bytes.push_back(Chance(random, 50) ? 0x80 : 0);
+      if (Chance(random, 20)) {  // no decimal digits
+        bytes[Below(random, 9)] = static_cast<uint8_t>(random());
+        bytes.back() = static_cast<uint8_t>(random());
+      }
       break;
     case kControlWord:
       Append(&bytes, Chance(random, 30) ? random() : MakeControl(random), 2);

@@ -92,14 +92,14 @@ class Decoder {
   }
 
   bool ReadOpcode() {
-    unsigned code = byte_;
-    if (code == 0x0f) {
+    code_ = byte_;
+    if (code_ == 0x0f) {
       if (!ReadByte(&byte_)) return false;
-      code = kTwoByte + byte_;
+      code_ = kTwoByte + byte_;
     }
     Mandatory prefix = repeat_;
     if (prefix == Mandatory::kNone && operand_size_) prefix = Mandatory::k66;
-    group_ = &FindOpcode(prefix, code);
+    group_ = &FindOpcode(prefix, code_);
     uint16_t formats = 0;
     for (const Opcode& opcode : *group_) formats |= opcode.format;
     has_modrm_ = (formats & kModRm) != 0;
@@ -115,7 +115,6 @@ class Decoder {
   bool ChooseHandler() {
     if (opcode_.family == nullptr) return Trap(kInvalidOpcode);
     if (opcode_.format & kString) opcode_.family += RepeatIndex();
-    if (opcode_.format & kByRm && !memory_) opcode_.family += i_->rm;
     if (opcode_.format & kBranch && operand_size_) return Trap(kInvalidOpcode);
     if (opcode_.format & kFloatingState && profile_ == Profile::kVx2026Int) {
       return Trap(kInvalidOpcode);
@@ -138,7 +137,12 @@ class Decoder {
     i_->reg = byte_ >> 3 & 7;
     i_->rm = static_cast<uint8_t>(rm);
     memory_ = mod != 3;
-    opcode_ = (*group_)[i_->reg];
+    if (!memory_ && (code_ & ~7u) == 0xd8) {
+      group_ = &FindOpcode(Mandatory::kNone, kX87Register + (code_ & 7) * 8 + i_->reg);
+      opcode_ = (*group_)[rm];
+    } else {
+      opcode_ = (*group_)[i_->reg];
+    }
     return ChooseHandler() && (!memory_ || ReadAddress(mod, rm));
   }
 
@@ -187,6 +191,7 @@ class Decoder {
   bool operand_size_ = false;
   bool lock_ = false;
   Mandatory repeat_ = Mandatory::kNone;  // F3 or F2
+  unsigned code_ = 0;                    // the opcode's, as FindOpcode takes it
   const OpcodeGroup* group_ = nullptr;
   bool has_modrm_ = false;
   bool memory_ = false;  // there is a memory operand

@@ -199,7 +199,8 @@ TEST(DecoderTest, WhatIsNotInTheProfileTraps) {
       {0xcd, 0x80},              // INT
       {0xcf},                    // IRET
       {0xd6},                    // SALC
-      {0xd8, 0xc0},              // x87 arithmetic
+      {0xdb, 0x08},              // FISTTP is SSE3
+      {0xdc, 0xd0},              // an alias of FCOM
       {0xd9, 0xd1},              // beside FNOP
       {0xe4, 0x00},              // IN
       {0xea},                    // far jump
@@ -213,9 +214,11 @@ TEST(DecoderTest, WhatIsNotInTheProfileTraps) {
       {0x0f, 0x0b},              // UD2
       {0x0f, 0x0d, 0x08},        // PREFETCHW is AMD's, later than the profile
       {0x0f, 0x0f, 0xc0},        // 3DNow!
+      {0x0f, 0x2a, 0xc0},        // CVTPI2PS
       {0x0f, 0x31},              // RDTSC
       {0x0f, 0x34},              // SYSENTER
       {0x0f, 0x38, 0x00},        // SSSE3
+      {0x0f, 0x53, 0xc0},        // RCPPS
       {0x0f, 0x6f, 0xc0},        // MMX
       {0x0f, 0x77},              // EMMS
       {0x0f, 0xa0},              // PUSH FS

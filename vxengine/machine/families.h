@@ -141,11 +141,71 @@ extern const Family kFnsave;
 extern const Family kFnstsw;
 extern const Family kFxsave;
 extern const Family kFxrstor;
-// by ModRM.rm: FNOP; FDECSTP and FINCSTP (memory: FNSTENV); FNCLEX and FNINIT; FNSTSW AX:
-extern const std::array<Family, 8> kX87D9Digit2;
-extern const std::array<Family, 8> kX87D9Digit6;
-extern const std::array<Family, 8> kX87DbDigit4;
-extern const std::array<Family, 8> kX87DfDigit4;
+extern const Family kFnop;
+extern const Family kFnstenv;
+extern const Family kFdecstp;
+extern const Family kFincstp;
+extern const Family kFnclex;
+extern const Family kFninit;
+extern const Family kFnstswAx;
+
+// x87_arithmetic.cc
+// by operation: FADD FMUL FCOM FCOMP FSUB FSUBR FDIV FDIVR; of ST(0) and ST(i), to ST(0), to ST(i),
+// and popping; of ST(0) and memory:
+extern const std::array<Family, 8> kX87ToTop;
+extern const std::array<Family, 8> kX87ToOther;
+extern const std::array<Family, 8> kX87ToOtherAndPop;
+extern const std::array<Family, 8> kX87WithFloat32;
+extern const std::array<Family, 8> kX87WithFloat64;
+extern const std::array<Family, 8> kX87WithInt16;
+extern const std::array<Family, 8> kX87WithInt32;
+extern const Family kFucom;
+extern const Family kFucomp;
+extern const Family kFucompp;
+extern const Family kFcompp;
+extern const Family kFcomi;
+extern const Family kFcomip;
+extern const Family kFucomi;
+extern const Family kFucomip;
+extern const Family kFtst;
+extern const Family kFxam;
+extern const Family kFchs;
+extern const Family kFabs;
+extern const Family kFsqrt;
+extern const Family kFrndint;
+extern const Family kFscale;
+extern const Family kFprem;
+extern const Family kFprem1;
+extern const Family kFxtract;
+
+// x87_move.cc
+extern const Family kFldFloat32;
+extern const Family kFldFloat64;
+extern const Family kFldFloat80;
+extern const Family kFstFloat32;
+extern const Family kFstFloat64;
+extern const Family kFstpFloat32;
+extern const Family kFstpFloat64;
+extern const Family kFstpFloat80;
+extern const Family kFildInt16;
+extern const Family kFildInt32;
+extern const Family kFildInt64;
+extern const Family kFistInt16;
+extern const Family kFistInt32;
+extern const Family kFistpInt16;
+extern const Family kFistpInt32;
+extern const Family kFistpInt64;
+extern const Family kFbld;
+extern const Family kFbstp;
+extern const Family kFldSt;
+extern const Family kFstSt;
+extern const Family kFstpSt;
+extern const Family kFxch;
+// FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ:
+extern const std::array<Family, 7> kX87Constants;
+// by condition: B E BE U, and their opposites:
+extern const std::array<Family, 4> kFcmov;
+extern const std::array<Family, 4> kFcmovn;
 
 // sse_move.cc
 extern const Family kMovAlignedLoad;
@@ -231,6 +291,37 @@ extern const Family kPsrawImmediate;
 extern const Family kPsradImmediate;
 extern const Family kPslldq;
 extern const Family kPsrldq;
+
+// sse_float.cc
+// by mandatory prefix (none, 66, F3, F2): PS PD SS SD:
+extern const std::array<Family, 4> kSseAdd;
+extern const std::array<Family, 4> kSseSub;
+extern const std::array<Family, 4> kSseMul;
+extern const std::array<Family, 4> kSseDiv;
+extern const std::array<Family, 4> kSseMin;
+extern const std::array<Family, 4> kSseMax;
+extern const std::array<Family, 4> kSseSqrt;
+extern const std::array<Family, 4> kSseCmp;
+extern const Family kUcomiss;
+extern const Family kUcomisd;
+extern const Family kComiss;
+extern const Family kComisd;
+extern const Family kCvtsi2ss;
+extern const Family kCvtsi2sd;
+extern const Family kCvtss2si;
+extern const Family kCvtsd2si;
+extern const Family kCvttss2si;
+extern const Family kCvttsd2si;
+extern const Family kCvtss2sd;
+extern const Family kCvtsd2ss;
+extern const Family kCvtps2pd;
+extern const Family kCvtpd2ps;
+extern const Family kCvtdq2ps;
+extern const Family kCvtdq2pd;
+extern const Family kCvtps2dq;
+extern const Family kCvttps2dq;
+extern const Family kCvtpd2dq;
+extern const Family kCvttpd2dq;
 
 // sse_shuffle.cc
 extern const Family kPunpcklbw;

@@ -112,17 +112,6 @@ constexpr Row kOneByteRows[] = {
     {0xd4, 1, 1, kAny, kAll, kImm8, &kAam},
     {0xd5, 1, 1, kAny, kAll, kImm8, &kAad},
     {0xd7, 1, 1, kAny, kAll, 0, &kXlat},
-    {0xd9, 1, 1, kAny, k2, kX | kByRm, kX87D9Digit2.data()},  // FNOP
-    {0xd9, 1, 1, kAny, k4, kX, &kFldenv},
-    {0xd9, 1, 1, kAny, k5, kX, &kFldcw},
-    {0xd9, 1, 1, kAny, k6, kX | kByRm, kX87D9Digit6.data()},  // FNSTENV FDECSTP FINCSTP
-    {0xd9, 1, 1, kAny, k7, kX, &kFnstcw},
-    {0xdb, 1, 1, kAny, k4, kX | kByRm, kX87DbDigit4.data()},  // FNCLEX FNINIT
-    {0xdd, 1, 1, kAny, k0, kX, &kFfree},
-    {0xdd, 1, 1, kAny, k4, kX, &kFrstor},
-    {0xdd, 1, 1, kAny, k6, kX, &kFnsave},
-    {0xdd, 1, 1, kAny, k7, kX, &kFnstsw},
-    {0xdf, 1, 1, kAny, k4, kX | kByRm, kX87DfDigit4.data()},  // FNSTSW AX
     {0xe0, 4, 1, kAny, kAll, kRel8, kLoop.data()},
     {0xe8, 1, 1, kAny, kAll, kRelZ, &kCall},
     {0xe9, 1, 1, kAny, kAll, kRelZ, &kJump},
@@ -204,6 +193,89 @@ constexpr Row kTwoByteRows[] = {
     {k0f + 0xc8, 8, 1, kAny, kAll, kOpcodeRegister, &kBswap},
 };
 
+// With a memory operand.
+constexpr Row kX87MemoryRows[] = {
+    {0xd8, 1, 1, kAny, kEach, kX, kX87WithFloat32.data()},
+    {0xd9, 1, 1, kAny, k0, kX, &kFldFloat32},
+    {0xd9, 1, 1, kAny, k2, kX, &kFstFloat32},
+    {0xd9, 1, 1, kAny, k3, kX, &kFstpFloat32},
+    {0xd9, 1, 1, kAny, k4, kX, &kFldenv},
+    {0xd9, 1, 1, kAny, k5, kX, &kFldcw},
+    {0xd9, 1, 1, kAny, k6, kX, &kFnstenv},
+    {0xd9, 1, 1, kAny, k7, kX, &kFnstcw},
+    {0xda, 1, 1, kAny, kEach, kX, kX87WithInt32.data()},
+    {0xdb, 1, 1, kAny, k0, kX, &kFildInt32},
+    {0xdb, 1, 1, kAny, k2, kX, &kFistInt32},
+    {0xdb, 1, 1, kAny, k3, kX, &kFistpInt32},
+    {0xdb, 1, 1, kAny, k5, kX, &kFldFloat80},
+    {0xdb, 1, 1, kAny, k7, kX, &kFstpFloat80},
+    {0xdc, 1, 1, kAny, kEach, kX, kX87WithFloat64.data()},
+    {0xdd, 1, 1, kAny, k0, kX, &kFldFloat64},
+    {0xdd, 1, 1, kAny, k2, kX, &kFstFloat64},
+    {0xdd, 1, 1, kAny, k3, kX, &kFstpFloat64},
+    {0xdd, 1, 1, kAny, k4, kX, &kFrstor},
+    {0xdd, 1, 1, kAny, k6, kX, &kFnsave},
+    {0xdd, 1, 1, kAny, k7, kX, &kFnstsw},
+    {0xde, 1, 1, kAny, kEach, kX, kX87WithInt16.data()},
+    {0xdf, 1, 1, kAny, k0, kX, &kFildInt16},
+    {0xdf, 1, 1, kAny, k2, kX, &kFistInt16},
+    {0xdf, 1, 1, kAny, k3, kX, &kFistpInt16},
+    {0xdf, 1, 1, kAny, k4, kX, &kFbld},
+    {0xdf, 1, 1, kAny, k5, kX, &kFildInt64},
+    {0xdf, 1, 1, kAny, k6, kX, &kFbstp},
+    {0xdf, 1, 1, kAny, k7, kX, &kFistpInt64},
+};
+
+// Without: ModRM is more opcode then, by bytes from C0, C8, ... FF. The digit is ModRM.rm, which
+// names ST(i) where it is kAll.
+constexpr unsigned X87Code(unsigned opcode, unsigned modrm) {
+  return kX87Register + (opcode & 7) * 8 + (modrm >> 3 & 7);
+}
+
+constexpr Row kX87RegisterRows[] = {
+    {X87Code(0xd8, 0xc0), 8, 1, kAny, kAll, kX, kX87ToTop.data()},
+    {X87Code(0xd9, 0xc0), 1, 1, kAny, kAll, kX, &kFldSt},
+    {X87Code(0xd9, 0xc8), 1, 1, kAny, kAll, kX, &kFxch},
+    {X87Code(0xd9, 0xd0), 1, 1, kAny, k0, kX, &kFnop},
+    {X87Code(0xd9, 0xe0), 1, 1, kAny, k0, kX, &kFchs},
+    {X87Code(0xd9, 0xe0), 1, 1, kAny, k1, kX, &kFabs},
+    {X87Code(0xd9, 0xe0), 1, 1, kAny, k4, kX, &kFtst},
+    {X87Code(0xd9, 0xe0), 1, 1, kAny, k5, kX, &kFxam},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k0, kX, &kX87Constants[0]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k1, kX, &kX87Constants[1]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k2, kX, &kX87Constants[2]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k3, kX, &kX87Constants[3]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k4, kX, &kX87Constants[4]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k5, kX, &kX87Constants[5]},
+    {X87Code(0xd9, 0xe8), 1, 1, kAny, k6, kX, &kX87Constants[6]},
+    {X87Code(0xd9, 0xf0), 1, 1, kAny, k4, kX, &kFxtract},
+    {X87Code(0xd9, 0xf0), 1, 1, kAny, k5, kX, &kFprem1},
+    {X87Code(0xd9, 0xf0), 1, 1, kAny, k6, kX, &kFdecstp},
+    {X87Code(0xd9, 0xf0), 1, 1, kAny, k7, kX, &kFincstp},
+    {X87Code(0xd9, 0xf8), 1, 1, kAny, k0, kX, &kFprem},
+    {X87Code(0xd9, 0xf8), 1, 1, kAny, k2, kX, &kFsqrt},
+    {X87Code(0xd9, 0xf8), 1, 1, kAny, k4, kX, &kFrndint},
+    {X87Code(0xd9, 0xf8), 1, 1, kAny, k5, kX, &kFscale},
+    {X87Code(0xda, 0xc0), 4, 1, kAny, kAll, kX, kFcmov.data()},
+    {X87Code(0xda, 0xe8), 1, 1, kAny, k1, kX, &kFucompp},
+    {X87Code(0xdb, 0xc0), 4, 1, kAny, kAll, kX, kFcmovn.data()},
+    {X87Code(0xdb, 0xe0), 1, 1, kAny, k2, kX, &kFnclex},
+    {X87Code(0xdb, 0xe0), 1, 1, kAny, k3, kX, &kFninit},
+    {X87Code(0xdb, 0xe8), 1, 1, kAny, kAll, kX, &kFucomi},
+    {X87Code(0xdb, 0xf0), 1, 1, kAny, kAll, kX, &kFcomi},
+    {X87Code(0xdc, 0xc0), 8, 1, kAny, kAll, kX, kX87ToOther.data()},
+    {X87Code(0xdd, 0xc0), 1, 1, kAny, kAll, kX, &kFfree},
+    {X87Code(0xdd, 0xd0), 1, 1, kAny, kAll, kX, &kFstSt},
+    {X87Code(0xdd, 0xd8), 1, 1, kAny, kAll, kX, &kFstpSt},
+    {X87Code(0xdd, 0xe0), 1, 1, kAny, kAll, kX, &kFucom},
+    {X87Code(0xdd, 0xe8), 1, 1, kAny, kAll, kX, &kFucomp},
+    {X87Code(0xde, 0xc0), 8, 1, kAny, kAll, kX, kX87ToOtherAndPop.data()},
+    {X87Code(0xde, 0xd8), 1, 1, kAny, k1, kX, &kFcompp},
+    {X87Code(0xdf, 0xe0), 1, 1, kAny, k0, kX, &kFnstswAx},
+    {X87Code(0xdf, 0xe8), 1, 1, kAny, kAll, kX, &kFucomip},
+    {X87Code(0xdf, 0xf0), 1, 1, kAny, kAll, kX, &kFcomip},
+};
+
 constexpr Row kSseRows[] = {
     {k0f + 0x10, 1, 1, kNp, kAll, kX, &kMovUnalignedLoad},  // MOVUPS
     {k0f + 0x10, 1, 1, k66, kAll, kX, &kMovUnalignedLoad},  // MOVUPD
@@ -229,10 +301,24 @@ constexpr Row kSseRows[] = {
     {k0f + 0x28, 1, 1, k66, kAll, kX, &kMovAlignedLoad},   // MOVAPD
     {k0f + 0x29, 1, 1, kNp, kAll, kX, &kMovAlignedStore},  // MOVAPS
     {k0f + 0x29, 1, 1, k66, kAll, kX, &kMovAlignedStore},  // MOVAPD
-    {k0f + 0x2b, 1, 1, kNp, kAll, kX, &kMovNonTemporal},   // MOVNTPS
-    {k0f + 0x2b, 1, 1, k66, kAll, kX, &kMovNonTemporal},   // MOVNTPD
+    {k0f + 0x2a, 1, 1, kF3, kAll, kX, &kCvtsi2ss},
+    {k0f + 0x2a, 1, 1, kF2, kAll, kX, &kCvtsi2sd},
+    {k0f + 0x2b, 1, 1, kNp, kAll, kX, &kMovNonTemporal},  // MOVNTPS
+    {k0f + 0x2b, 1, 1, k66, kAll, kX, &kMovNonTemporal},  // MOVNTPD
+    {k0f + 0x2c, 1, 1, kF3, kAll, kX, &kCvttss2si},
+    {k0f + 0x2c, 1, 1, kF2, kAll, kX, &kCvttsd2si},
+    {k0f + 0x2d, 1, 1, kF3, kAll, kX, &kCvtss2si},
+    {k0f + 0x2d, 1, 1, kF2, kAll, kX, &kCvtsd2si},
+    {k0f + 0x2e, 1, 1, kNp, kAll, kX, &kUcomiss},
+    {k0f + 0x2e, 1, 1, k66, kAll, kX, &kUcomisd},
+    {k0f + 0x2f, 1, 1, kNp, kAll, kX, &kComiss},
+    {k0f + 0x2f, 1, 1, k66, kAll, kX, &kComisd},
     {k0f + 0x50, 1, 1, kNp, kAll, kX, &kMovmskps},
     {k0f + 0x50, 1, 1, k66, kAll, kX, &kMovmskpd},
+    {k0f + 0x51, 1, 1, kNp, kAll, kX, &kSseSqrt[0]},
+    {k0f + 0x51, 1, 1, k66, kAll, kX, &kSseSqrt[1]},
+    {k0f + 0x51, 1, 1, kF3, kAll, kX, &kSseSqrt[2]},
+    {k0f + 0x51, 1, 1, kF2, kAll, kX, &kSseSqrt[3]},
     {k0f + 0x54, 1, 1, kNp, kAll, kX, &kSseAnd},     // ANDPS
     {k0f + 0x54, 1, 1, k66, kAll, kX, &kSseAnd},     // ANDPD
     {k0f + 0x55, 1, 1, kNp, kAll, kX, &kSseAndNot},  // ANDNPS
@@ -241,6 +327,37 @@ constexpr Row kSseRows[] = {
     {k0f + 0x56, 1, 1, k66, kAll, kX, &kSseOr},      // ORPD
     {k0f + 0x57, 1, 1, kNp, kAll, kX, &kSseXor},     // XORPS
     {k0f + 0x57, 1, 1, k66, kAll, kX, &kSseXor},     // XORPD
+    {k0f + 0x58, 1, 1, kNp, kAll, kX, &kSseAdd[0]},
+    {k0f + 0x58, 1, 1, k66, kAll, kX, &kSseAdd[1]},
+    {k0f + 0x58, 1, 1, kF3, kAll, kX, &kSseAdd[2]},
+    {k0f + 0x58, 1, 1, kF2, kAll, kX, &kSseAdd[3]},
+    {k0f + 0x59, 1, 1, kNp, kAll, kX, &kSseMul[0]},
+    {k0f + 0x59, 1, 1, k66, kAll, kX, &kSseMul[1]},
+    {k0f + 0x59, 1, 1, kF3, kAll, kX, &kSseMul[2]},
+    {k0f + 0x59, 1, 1, kF2, kAll, kX, &kSseMul[3]},
+    {k0f + 0x5a, 1, 1, kNp, kAll, kX, &kCvtps2pd},
+    {k0f + 0x5a, 1, 1, k66, kAll, kX, &kCvtpd2ps},
+    {k0f + 0x5a, 1, 1, kF3, kAll, kX, &kCvtss2sd},
+    {k0f + 0x5a, 1, 1, kF2, kAll, kX, &kCvtsd2ss},
+    {k0f + 0x5b, 1, 1, kNp, kAll, kX, &kCvtdq2ps},
+    {k0f + 0x5b, 1, 1, k66, kAll, kX, &kCvtps2dq},
+    {k0f + 0x5b, 1, 1, kF3, kAll, kX, &kCvttps2dq},
+    {k0f + 0x5c, 1, 1, kNp, kAll, kX, &kSseSub[0]},
+    {k0f + 0x5c, 1, 1, k66, kAll, kX, &kSseSub[1]},
+    {k0f + 0x5c, 1, 1, kF3, kAll, kX, &kSseSub[2]},
+    {k0f + 0x5c, 1, 1, kF2, kAll, kX, &kSseSub[3]},
+    {k0f + 0x5d, 1, 1, kNp, kAll, kX, &kSseMin[0]},
+    {k0f + 0x5d, 1, 1, k66, kAll, kX, &kSseMin[1]},
+    {k0f + 0x5d, 1, 1, kF3, kAll, kX, &kSseMin[2]},
+    {k0f + 0x5d, 1, 1, kF2, kAll, kX, &kSseMin[3]},
+    {k0f + 0x5e, 1, 1, kNp, kAll, kX, &kSseDiv[0]},
+    {k0f + 0x5e, 1, 1, k66, kAll, kX, &kSseDiv[1]},
+    {k0f + 0x5e, 1, 1, kF3, kAll, kX, &kSseDiv[2]},
+    {k0f + 0x5e, 1, 1, kF2, kAll, kX, &kSseDiv[3]},
+    {k0f + 0x5f, 1, 1, kNp, kAll, kX, &kSseMax[0]},
+    {k0f + 0x5f, 1, 1, k66, kAll, kX, &kSseMax[1]},
+    {k0f + 0x5f, 1, 1, kF3, kAll, kX, &kSseMax[2]},
+    {k0f + 0x5f, 1, 1, kF2, kAll, kX, &kSseMax[3]},
     {k0f + 0x60, 1, 1, k66, kAll, kX, &kPunpcklbw},
     {k0f + 0x61, 1, 1, k66, kAll, kX, &kPunpcklwd},
     {k0f + 0x62, 1, 1, k66, kAll, kX, &kUnpackLow32},  // PUNPCKLDQ
@@ -278,6 +395,10 @@ constexpr Row kSseRows[] = {
     {k0f + 0x7e, 1, 1, kF3, kAll, kX, &kMovqLoad},
     {k0f + 0x7f, 1, 1, k66, kAll, kX, &kMovAlignedStore},    // MOVDQA
     {k0f + 0x7f, 1, 1, kF3, kAll, kX, &kMovUnalignedStore},  // MOVDQU
+    {k0f + 0xc2, 1, 1, kNp, kAll, kX | kImm8, &kSseCmp[0]},
+    {k0f + 0xc2, 1, 1, k66, kAll, kX | kImm8, &kSseCmp[1]},
+    {k0f + 0xc2, 1, 1, kF3, kAll, kX | kImm8, &kSseCmp[2]},
+    {k0f + 0xc2, 1, 1, kF2, kAll, kX | kImm8, &kSseCmp[3]},
     {k0f + 0xc4, 1, 1, k66, kAll, kX | kImm8, &kPinsrw},
     {k0f + 0xc5, 1, 1, k66, kAll, kX | kImm8, &kPextrw},
     {k0f + 0xc6, 1, 1, kNp, kAll, kX | kImm8, &kShufps},
@@ -303,6 +424,9 @@ constexpr Row kSseRows[] = {
     {k0f + 0xe3, 1, 1, k66, kAll, kX, &kPavgw},
     {k0f + 0xe4, 1, 1, k66, kAll, kX, &kPmulhuw},
     {k0f + 0xe5, 1, 1, k66, kAll, kX, &kPmulhw},
+    {k0f + 0xe6, 1, 1, k66, kAll, kX, &kCvttpd2dq},
+    {k0f + 0xe6, 1, 1, kF3, kAll, kX, &kCvtdq2pd},
+    {k0f + 0xe6, 1, 1, kF2, kAll, kX, &kCvtpd2dq},
     {k0f + 0xe7, 1, 1, k66, kAll, kX, &kMovNonTemporal},  // MOVNTDQ
     {k0f + 0xe8, 1, 1, k66, kAll, kX, &kPsubsb},
     {k0f + 0xe9, 1, 1, k66, kAll, kX, &kPsubsw},
@@ -329,7 +453,7 @@ constexpr Row kSseRows[] = {
 };
 
 // By mandatory prefix and opcode.
-using Table = std::array<std::array<OpcodeGroup, 2 * kTwoByte>, 4>;
+using Table = std::array<std::array<OpcodeGroup, kX87Register + 64>, 4>;
 
 void Fill(const Row& row, Table* table) {
   const bool same_family = (row.format & kOpcodeRegister) != 0;
@@ -350,6 +474,8 @@ std::unique_ptr<const Table> MakeTable() {
   auto table = std::make_unique<Table>();
   for (const Row& row : kOneByteRows) Fill(row, table.get());
   for (const Row& row : kTwoByteRows) Fill(row, table.get());
+  for (const Row& row : kX87MemoryRows) Fill(row, table.get());
+  for (const Row& row : kX87RegisterRows) Fill(row, table.get());
   for (const Row& row : kSseRows) Fill(row, table.get());
   return table;
 }

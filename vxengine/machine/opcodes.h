@@ -23,13 +23,11 @@ enum Format : uint16_t {
   kEndsBlock = 1 << 9,
   kString = 1 << 10,         // F3 and F2 choose another family, and end a block
   kFloatingState = 1 << 11,  // uses XMM, MXCSR or x87: not in Profile::kVx2026Int
-  kByRm = 1 << 12,           // without a memory operand, ModRM.rm chooses another family
 };
 
 // Without ModRM or kOpcodeRegister, ModRM.reg and rm are 0: the accumulator.
 struct Opcode {
-  // Null: #UD. With kString the first of three: none, F3, F2. With kByRm the first of eight, whose
-  // memory forms are the instruction's.
+  // Null: #UD. With kString the first of three: none, F3, F2.
   const Family* family = nullptr;
   uint16_t format = 0;
 };
@@ -41,8 +39,9 @@ using OpcodeGroup = std::array<Opcode, 8>;
 // meanings of SSE opcodes.
 enum class Mandatory : uint8_t { kNone, k66, kF3, kF2 };
 
-// `code` is the opcode's byte, plus kTwoByte if 0F goes before.
-inline constexpr unsigned kTwoByte = 0x100;
+// `code` is the opcode's byte, plus kTwoByte if 0F goes before. For x87 without a memory operand it
+// is kX87Register + 8 · (opcode - D8) + ModRM.reg, and the group is by ModRM.rm.
+inline constexpr unsigned kTwoByte = 0x100, kX87Register = 0x200;
 const OpcodeGroup& FindOpcode(Mandatory prefix, unsigned code);
 
 }  // namespace vx

@@ -7,66 +7,39 @@
 #include <span>
 
 #include "vxengine/machine/families.h"
-#include "vxengine/machine/operands.h"
+#include "vxengine/machine/x87.h"
 
 namespace vx {
 namespace {
 
-// Exception flags in the status word, their masks in the control word.
-constexpr uint16_t kExceptions = 0x3f;
-constexpr uint16_t kC1 = 0x200;
-constexpr unsigned kTopShift = 11;
-// ES, and B, which has been its copy since the 387.
-constexpr uint16_t kErrorSummary = 0x80, kSummaryBits = 0x8080;
-
 // Of the control word as it is loaded: bits that stay, and the one that always reads as 1.
 constexpr uint16_t kControlBits = 0x1f3f, kControlOnes = 0x40;
-
-enum Tag : uint16_t { kValid, kZero, kSpecial, kEmpty };
 
 constexpr uint32_t kEnvironmentSize = 28, kImageSize = 108, kFxImageSize = 512;
 constexpr uint32_t kFxStored = 288;  // up to XMM7; the rest is the guest's
 constexpr uint32_t kFxRegisters = 32, kFxXmm = 160;
 constexpr uint32_t kMxcsrMask = 0xffff;
 
-unsigned Top(const X87State& x87) { return x87.status >> kTopShift & 7; }
-
-void SetTop(X87State& x87, unsigned top) {
-  x87.status = static_cast<uint16_t>((x87.status & ~(7u << kTopShift)) | (top & 7) << kTopShift);
-}
-
-X87Register& St(X87State& x87, unsigned i) { return x87.reg[(Top(x87) + i) & 7]; }
-
-Tag Classify(const X87Register& reg) {
-  const unsigned exponent = reg.sign_exponent & 0x7fff;
-  if (exponent == 0 && reg.significand == 0) return kZero;
-  return exponent == 0 || exponent == 0x7fff || reg.significand >> 63 == 0 ? kSpecial : kValid;
-}
-
-Tag GetTag(const X87State& x87, unsigned physical) {
-  return static_cast<Tag>(x87.tag >> (2 * physical) & 3);
-}
-
 // Tags are a function of the registers and of one bit for each, set where it is in use.
 uint16_t FullTags(const X87State& x87, unsigned used) {
   unsigned tags = 0;
   for (unsigned i = 0; i < 8; ++i) {
-    const Tag tag = used >> i & 1 ? Classify(x87.reg[i]) : kEmpty;
-    tags |= unsigned{tag} << (2 * i);
+    const Tag tag = used >> i & 1 ? Classify(x87.reg[i]) : Tag::kEmpty;
+    tags |= static_cast<unsigned>(tag) << (2 * i);
   }
   return static_cast<uint16_t>(tags);
 }
 
 uint8_t UsedRegisters(const X87State& x87) {
   unsigned used = 0;
-  for (unsigned i = 0; i < 8; ++i) used |= unsigned{GetTag(x87, i) != kEmpty} << i;
+  for (unsigned i = 0; i < 8; ++i) used |= unsigned{GetTag(x87, i) != Tag::kEmpty} << i;
   return static_cast<uint8_t>(used);
 }
 
 // The summary bits follow from flags and masks, whatever was loaded there.
 void SetControlAndStatus(X87State& x87, uint16_t control, uint16_t status) {
   x87.control = static_cast<uint16_t>((control & kControlBits) | kControlOnes);
-  const bool pending = (status & ~x87.control & kExceptions) != 0;
+  const bool pending = (status & ~x87.control & kFloatExceptions) != 0;
   x87.status = static_cast<uint16_t>((status & ~kSummaryBits) | (pending ? kSummaryBits : 0));
 }
 
@@ -74,35 +47,6 @@ void Initialize(X87State& x87) {
   x87.control = VX_INITIAL_FCW;
   x87.status = 0;
   x87.tag = 0xffff;
-}
-
-// Instructions that wait: a pending exception is theirs, before anything else that they could do.
-template <Handler kHandler>
-bool Waiting(Cpu& cpu, const Instruction& i) {
-  if (cpu.x87().status & kErrorSummary) return cpu.Raise(TrapCause::kX87Error);
-  return kHandler(cpu, i);
-}
-
-bool StoreBytes(Cpu& cpu, uint32_t address, std::span<const uint8_t> bytes) {
-  if (!cpu.CheckWrite(address, static_cast<uint32_t>(bytes.size()))) return false;
-  for (uint8_t byte : bytes) cpu.Store(address++, byte);
-  return true;
-}
-
-bool LoadBytes(Cpu& cpu, uint32_t address, std::span<uint8_t> bytes) {
-  if (!cpu.CheckRead(address, static_cast<uint32_t>(bytes.size()))) return false;
-  for (uint8_t& byte : bytes) cpu.Load(address++, &byte);
-  return true;
-}
-
-void PutRegister(uint8_t* p, const X87Register& reg) {
-  PutLittleEndian(p, reg.significand);
-  PutLittleEndian(p + 8, reg.sign_exponent);
-}
-
-X87Register GetRegister(const uint8_t* p) {
-  return {.significand = GetLittleEndian<uint64_t>(p),
-          .sign_exponent = GetLittleEndian<uint16_t>(p + 8)};
 }
 
 // The environment in its 32-bit protected-mode form (Intel SDM vol. 1, figure 8-9).
@@ -163,7 +107,7 @@ bool Fnstenv(Cpu& cpu, const Instruction& i) {
   std::array<uint8_t, kEnvironmentSize> image;
   PutEnvironment(image.data(), x87);
   if (!StoreBytes(cpu, EffectiveAddress(cpu, i), image)) return false;
-  SetControlAndStatus(x87, x87.control | kExceptions, x87.status);
+  SetControlAndStatus(x87, x87.control | kFloatExceptions, x87.status);
   return true;
 }
 
@@ -173,7 +117,7 @@ bool Frstor(Cpu& cpu, const Instruction& i) {
   if (!LoadBytes(cpu, EffectiveAddress(cpu, i), image)) return false;
   GetEnvironment(image.data(), x87);
   for (unsigned n = 0; n < 8; ++n) {
-    St(x87, n) = GetRegister(image.data() + kEnvironmentSize + 10 * n);
+    St(x87, n) = GetX87Register(image.data() + kEnvironmentSize + 10 * n);
   }
   Retag(x87);
   return true;
@@ -184,7 +128,7 @@ bool Fnsave(Cpu& cpu, const Instruction& i) {
   std::array<uint8_t, kImageSize> image;
   PutEnvironment(image.data(), x87);
   for (unsigned n = 0; n < 8; ++n) {
-    PutRegister(image.data() + kEnvironmentSize + 10 * n, St(x87, n));
+    PutX87Register(image.data() + kEnvironmentSize + 10 * n, St(x87, n));
   }
   if (!StoreBytes(cpu, EffectiveAddress(cpu, i), image)) return false;
   Initialize(x87);
@@ -203,7 +147,7 @@ bool Fxsave(Cpu& cpu, const Instruction& i) {
   PutLittleEndian(image.data() + 24, cpu.mxcsr());
   PutLittleEndian(image.data() + 28, kMxcsrMask);
   for (unsigned n = 0; n < 8; ++n) {
-    PutRegister(image.data() + kFxRegisters + 16 * n, St(x87, n));
+    PutX87Register(image.data() + kFxRegisters + 16 * n, St(x87, n));
     PutLittleEndian(image.data() + kFxXmm + 16 * n, cpu.xmm()[n]);
   }
   return StoreBytes(cpu, address, image);
@@ -221,7 +165,7 @@ bool Fxrstor(Cpu& cpu, const Instruction& i) {
   SetControlAndStatus(x87, GetLittleEndian<uint16_t>(image.data()),
                       GetLittleEndian<uint16_t>(image.data() + 2));
   for (unsigned n = 0; n < 8; ++n) {
-    St(x87, n) = GetRegister(image.data() + kFxRegisters + 16 * n);
+    St(x87, n) = GetX87Register(image.data() + kFxRegisters + 16 * n);
     cpu.xmm()[n] = GetLittleEndian<Xmm>(image.data() + kFxXmm + 16 * n);
   }
   x87.tag = FullTags(x87, image[4]);
@@ -240,33 +184,32 @@ bool MoveTop(Cpu& cpu, const Instruction&) {
 
 bool Ffree(Cpu& cpu, const Instruction& i) {
   X87State& x87 = cpu.x87();
-  x87.tag |= static_cast<uint16_t>(kEmpty << (2 * ((Top(x87) + i.rm) & 7)));
+  SetTag(x87, Physical(x87, i.rm), Tag::kEmpty);
   x87.status &= static_cast<uint16_t>(~kC1);
   return true;
 }
 
-// x87 instructions have no operand size, but for the images: prefix 66 would choose their 16-bit
-// forms, which the profile leaves out.
-constexpr Family OnMemory(Handler handler) { return {.mem = {handler, handler, handler}}; }
+// Prefix 66 would choose the 16-bit forms of images, which the profile leaves out.
 constexpr Family OnImage(Handler handler) { return {.mem = {nullptr, nullptr, handler}}; }
 
 }  // namespace
 
-constinit const Family kFwait = Single(Waiting<Nothing>);
+constinit const Family kFwait = X87(Waiting<Nothing>);
 constinit const Family kFldenv = OnImage(Waiting<Fldenv>);
-constinit const Family kFldcw = OnMemory(Waiting<Fldcw>);
-constinit const Family kFnstcw = OnMemory(Fnstcw);
-constinit const Family kFfree = Single(Waiting<Ffree>);
+constinit const Family kFldcw = X87(nullptr, Waiting<Fldcw>);
+constinit const Family kFnstcw = X87(nullptr, Fnstcw);
+constinit const Family kFfree = X87(Waiting<Ffree>);
 constinit const Family kFrstor = OnImage(Waiting<Frstor>);
 constinit const Family kFnsave = OnImage(Fnsave);
-constinit const Family kFnstsw = OnMemory(FnstswMemory);
-constinit const Family kFxsave = OnMemory(Fxsave);
-constinit const Family kFxrstor = OnMemory(Fxrstor);
-constinit const std::array<Family, 8> kX87D9Digit2 = {Single(Waiting<Nothing>)};  // FNOP
-constinit const std::array<Family, 8> kX87D9Digit6 = {
-    OnImage(Fnstenv), {}, {}, {}, {}, {}, Single(Waiting<MoveTop<-1>>), Single(Waiting<MoveTop<1>>),
-};
-constinit const std::array<Family, 8> kX87DbDigit4 = {Family{}, {}, Single(Fnclex), Single(Fninit)};
-constinit const std::array<Family, 8> kX87DfDigit4 = {Single(FnstswAx)};
+constinit const Family kFnstsw = X87(nullptr, FnstswMemory);
+constinit const Family kFxsave = X87(nullptr, Fxsave);
+constinit const Family kFxrstor = X87(nullptr, Fxrstor);
+constinit const Family kFnop = X87(Waiting<Nothing>);
+constinit const Family kFnstenv = OnImage(Fnstenv);
+constinit const Family kFdecstp = X87(Waiting<MoveTop<-1>>);
+constinit const Family kFincstp = X87(Waiting<MoveTop<1>>);
+constinit const Family kFnclex = X87(Fnclex);
+constinit const Family kFninit = X87(Fninit);
+constinit const Family kFnstswAx = X87(FnstswAx);
 
 }  // namespace vx

@@ -1,0 +1,337 @@
+// Floating point made of integers: the formats, exact operations, and rounding (IEEE 754; Intel SDM
+// vol. 1, chapter 4 and 8.5, 11.5). What SSE and x87 do each in its own way, above all with NaNs,
+// is theirs: sse_float.cc, x87_arithmetic.cc.
+//
+//     bits ─ Unpack ─► Number ─ Add, Multiply, ... ─► Exact ─ Round ─► Rounded ─ Pack ─► bits
+//
+// A binary32 is a uint32_t here, a binary64 a uint64_t, the 80-bit format an X87Register.
+#ifndef VXENGINE_MACHINE_SOFT_FLOAT_H_
+#define VXENGINE_MACHINE_SOFT_FLOAT_H_
+
+#include <bit>
+#include <cstdint>
+
+#include "vxengine/machine/outcome.h"
+
+namespace vx {
+
+// Exceptions, at the places where both MXCSR and x87's status word have their flags.
+enum FloatException : uint8_t {
+  kIe = 1 << 0,  // invalid operation
+  kDe = 1 << 1,  // denormal operand
+  kZe = 1 << 2,  // division by zero
+  kOe = 1 << 3,  // overflow
+  kUe = 1 << 4,  // underflow
+  kPe = 1 << 5,  // inexact result
+};
+inline constexpr uint8_t kFloatExceptions = 0x3f;
+// Those that are found before there is a result. If one of them traps there won't be one.
+inline constexpr uint8_t kBeforeResult = kIe | kDe | kZe;
+
+// As RC encodes it.
+enum class Rounding : uint8_t { kNearest, kDown, kUp, kTruncate };
+
+// How to round, and what came of it.
+struct FloatStatus {
+  Rounding rounding = Rounding::kNearest;
+  uint8_t masks = kFloatExceptions;  // exceptions that don't trap
+  bool flush_to_zero = false;        // MXCSR's FTZ
+  uint8_t raised = 0;                // exceptions so far
+  bool rounded_up = false;           // the last result is greater in magnitude than the exact one
+
+  // True if any of the exceptions has been raised and isn't masked.
+  bool traps(uint8_t exceptions) const { return (raised & ~masks & exceptions) != 0; }
+};
+
+// A format that results are rounded to. Exponents are of numbers 1.xxx · 2^exponent.
+struct Format {
+  int precision;  // bits of significand
+  int min_exponent, max_exponent;
+  int adjustment;  // of the exponent, where x87 delivers a result that is out of range
+};
+inline constexpr Format kBinary32 = {24, -126, 127, 192};
+inline constexpr Format kBinary64 = {53, -1022, 1023, 1536};
+inline constexpr Format kExtended = {64, -16382, 16383, 24576};
+
+inline constexpr uint64_t kTopBit = uint64_t{1} << 63;
+inline constexpr uint64_t kQuietBit = uint64_t{1} << 62;  // of a NaN's significand
+
+enum class Kind : uint8_t {
+  kFinite,
+  kZero,
+  kInfinity,
+  kQuietNan,
+  kSignallingNan,
+  kUnsupported,  // an encoding of the 80-bit format that is none of them (SDM vol. 1, 8.2.2)
+};
+
+// A value of any of the formats.
+struct Number {
+  Kind kind = Kind::kZero;
+  bool sign = false;
+  bool denormal = false;  // it was in its format
+  // Finite: significand / 2^63 · 2^exponent; the top bit is set. NaNs have their payload below a
+  // top bit that is set.
+  int32_t exponent = 0;
+  uint64_t significand = 0;
+
+  bool finite() const { return kind == Kind::kFinite; }
+  bool zero() const { return kind == Kind::kZero; }
+  bool infinity() const { return kind == Kind::kInfinity; }
+  bool nan() const { return kind == Kind::kQuietNan || kind == Kind::kSignallingNan; }
+};
+
+// A result before it is rounded: as a Number, with `rest` / 2^64 of the significand's last place
+// more, whose last bit says that there is still more. Operations give kUnsupported where they are
+// invalid: there is no result.
+struct Exact {
+  Kind kind = Kind::kZero;
+  bool sign = false;
+  int32_t exponent = 0;
+  uint64_t significand = 0;
+  uint64_t rest = 0;
+};
+
+// A rounded value in some format. Finite numbers may be denormal: their exponent is the format's
+// least then, and the top bit is 0.
+struct Rounded {
+  Kind kind = Kind::kZero;
+  bool sign = false;
+  int32_t exponent = 0;
+  uint64_t significand = 0;
+};
+
+// --- Formats ---
+
+template <typename F>
+struct Layout {
+  static constexpr Format kFormat = sizeof(F) == 4 ? kBinary32 : kBinary64;
+  static constexpr int kBits = 8 * sizeof(F);
+  static constexpr int kFractionBits = kFormat.precision - 1;
+  static constexpr int kBias = kFormat.max_exponent;
+  static constexpr F kMaxBiased = 2 * kBias + 1;
+  static constexpr F kSign = F{1} << (kBits - 1);
+  static constexpr F kFraction = (F{1} << kFractionBits) - 1;
+  static constexpr F kQuiet = F{1} << (kFractionBits - 1);
+  static constexpr F kInfinity = kMaxBiased << kFractionBits;
+  static constexpr F kDefaultNan = kSign | kInfinity | kQuiet;
+};
+
+// The finite number significand · 2^(exponent - 63), or zero.
+inline Number Normalize(bool sign, int32_t exponent, uint64_t significand) {
+  if (significand == 0) return {.kind = Kind::kZero, .sign = sign};
+  const int shift = std::countl_zero(significand);
+  return {.kind = Kind::kFinite,
+          .sign = sign,
+          .exponent = exponent - shift,
+          .significand = significand << shift};
+}
+
+template <typename F>
+Number Unpack(F bits) {
+  using L = Layout<F>;
+  const bool sign = (bits & L::kSign) != 0;
+  const F biased = bits >> L::kFractionBits & L::kMaxBiased;
+  const uint64_t fraction = uint64_t{bits & L::kFraction} << (63 - L::kFractionBits);
+  if (biased - 1 < L::kMaxBiased - 1) [[likely]] {
+    return {.kind = Kind::kFinite,
+            .sign = sign,
+            .exponent = static_cast<int32_t>(biased) - L::kBias,
+            .significand = kTopBit | fraction};
+  }
+  if (biased == 0) {
+    Number number = Normalize(sign, L::kFormat.min_exponent, fraction);
+    number.denormal = fraction != 0;
+    return number;
+  }
+  const Kind kind = fraction == 0          ? Kind::kInfinity
+                    : fraction & kQuietBit ? Kind::kQuietNan
+                                           : Kind::kSignallingNan;
+  return {.kind = kind, .sign = sign, .significand = kTopBit | fraction};
+}
+
+template <>
+inline Number Unpack(X87Register reg) {
+  const bool sign = reg.sign_exponent >> 15 != 0;
+  const int32_t biased = reg.sign_exponent & 0x7fff;
+  const uint64_t significand = reg.significand;
+  if (biased == 0) {
+    Number number = Normalize(sign, kExtended.min_exponent, significand);
+    number.denormal = significand != 0;  // or pseudo-denormal
+    return number;
+  }
+  if (!(significand & kTopBit)) return {.kind = Kind::kUnsupported, .sign = sign};
+  Kind kind = Kind::kFinite;
+  if (biased == 0x7fff) {
+    kind = significand == kTopBit    ? Kind::kInfinity
+           : significand & kQuietBit ? Kind::kQuietNan
+                                     : Kind::kSignallingNan;
+  }
+  return {.kind = kind,
+          .sign = sign,
+          .exponent = biased - kExtended.max_exponent,
+          .significand = significand};
+}
+
+inline Number FromInteger(int64_t value) {
+  const uint64_t bits = static_cast<uint64_t>(value);
+  return Normalize(value < 0, 63, value < 0 ? ~bits + 1 : bits);
+}
+
+inline Exact ToExact(const Number& number) {
+  return {.kind = number.kind,
+          .sign = number.sign,
+          .exponent = number.exponent,
+          .significand = number.significand};
+}
+
+// Numbers that the format has, and NaNs, whose payload is cut.
+template <typename F>
+F Pack(const Rounded& value) {
+  using L = Layout<F>;
+  const F sign = value.sign ? L::kSign : 0;
+  if (value.kind == Kind::kZero) return sign;
+  const F fraction = static_cast<F>(value.significand >> (63 - L::kFractionBits)) & L::kFraction;
+  if (value.kind != Kind::kFinite) return sign | L::kInfinity | fraction;
+  const F biased = value.significand & kTopBit ? static_cast<F>(value.exponent + L::kBias) : F{0};
+  return sign | biased << L::kFractionBits | fraction;
+}
+
+template <>
+inline X87Register Pack(const Rounded& value) {
+  const unsigned sign = value.sign ? 0x8000 : 0;
+  if (value.kind == Kind::kZero) return {0, static_cast<uint16_t>(sign)};
+  if (value.kind != Kind::kFinite) {
+    return {value.significand | kTopBit, static_cast<uint16_t>(sign | 0x7fff)};
+  }
+  const int32_t biased = value.significand & kTopBit ? value.exponent + kExtended.max_exponent : 0;
+  return {value.significand, static_cast<uint16_t>(sign | static_cast<unsigned>(biased))};
+}
+
+// A NaN as it is delivered: quiet.
+inline Rounded Quiet(const Number& nan) {
+  return {.kind = Kind::kQuietNan, .sign = nan.sign, .significand = nan.significand | kQuietBit};
+}
+
+// --- Rounding ---
+
+// A significand cut to some bits. If it was rounded up to the next power of two it is 0.
+struct Cut {
+  uint64_t significand;
+  bool inexact, up;
+};
+
+inline Cut CutTo(int precision, bool sign, uint64_t significand, uint64_t rest, Rounding mode) {
+  uint64_t unit = 1;
+  if (precision < 64) {
+    unit = uint64_t{1} << (64 - precision);
+    rest = significand << precision | (rest != 0);
+    significand &= ~(unit - 1);
+  }
+  if (rest == 0) return {significand, false, false};
+  bool up = false;
+  switch (mode) {
+    case Rounding::kNearest:
+      up = rest > kTopBit || (rest == kTopBit && (significand & unit) != 0);
+      break;
+    case Rounding::kDown:
+      up = sign;
+      break;
+    case Rounding::kUp:
+      up = !sign;
+      break;
+    case Rounding::kTruncate:
+      break;
+  }
+  return {up ? significand + unit : significand, true, up};
+}
+
+// The finite `exact` where it is below or above the format's normal numbers.
+Rounded RoundTiny(const Format& format, const Exact& exact, FloatStatus* status);
+Rounded RoundHuge(const Format& format, const Rounded& rounded, bool inexact, FloatStatus* status);
+
+// Raises what rounding raises. Where overflow or underflow is not masked, the result's exponent is
+// adjusted to be in range.
+inline Rounded Round(const Format& format, const Exact& exact, FloatStatus* status) {
+  status->rounded_up = false;
+  if (exact.kind != Kind::kFinite) {
+    return {exact.kind, exact.sign, exact.exponent, exact.kind == Kind::kZero ? 0 : kTopBit};
+  }
+  if (exact.exponent < format.min_exponent) return RoundTiny(format, exact, status);
+  const Cut cut =
+      CutTo(format.precision, exact.sign, exact.significand, exact.rest, status->rounding);
+  Rounded rounded = {Kind::kFinite, exact.sign, exact.exponent, cut.significand};
+  if (cut.significand == 0) {
+    rounded.significand = kTopBit;
+    ++rounded.exponent;
+  }
+  status->rounded_up = cut.up;
+  if (rounded.exponent > format.max_exponent) {
+    return RoundHuge(format, rounded, cut.inexact, status);
+  }
+  if (cut.inexact) status->raised |= kPe;
+  return rounded;
+}
+
+// --- Operations: neither operand is a NaN or unsupported ---
+
+// 128 bits.
+struct Wide {
+  uint64_t high, low;
+};
+
+Wide MultiplyWide(uint64_t a, uint64_t b);
+
+// a / b for a.high < b: the quotient, and the remainder in *remainder.
+uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder);
+
+// An exact zero from different signs is -0 where rounding is down.
+Exact Add(const Number& a, const Number& b, Rounding mode);
+inline Exact Subtract(const Number& a, Number b, Rounding mode) {
+  b.sign = !b.sign;
+  return Add(a, b, mode);
+}
+Exact Multiply(const Number& a, const Number& b);
+// Raises kZe.
+Exact Divide(const Number& a, const Number& b, FloatStatus* status);
+Exact SquareRoot(const Number& a);
+
+enum class Ordering : uint8_t { kLess, kEqual, kGreater, kUnordered };
+
+// Any numbers: NaNs are unordered.
+Ordering Compare(const Number& a, const Number& b);
+
+// As COMISD and FCOMI show it in EFLAGS; the other status flags become 0.
+constexpr uint32_t FlagsOf(Ordering ordering) {
+  switch (ordering) {
+    case Ordering::kLess:
+      return kCf;
+    case Ordering::kEqual:
+      return kZf;
+    case Ordering::kGreater:
+      return 0;
+    case Ordering::kUnordered:
+      break;
+  }
+  return kZf | kPf | kCf;
+}
+
+// The integer nearest to a finite number or zero in the direction of `mode`.
+struct Integer {
+  uint64_t magnitude = 0;
+  bool too_large = false;  // over 64 bits; then nothing else is known
+  bool inexact = false, up = false;
+};
+Integer RoundToInteger(const Number& number, Rounding mode);
+
+// As a signed integer of 16, 32 or 64 bits; false, with nothing raised, if there is no such one.
+template <typename T>
+bool ToSigned(const Number& number, Rounding mode, FloatStatus* status, T* result);
+
+extern template bool ToSigned(const Number&, Rounding, FloatStatus*, int16_t*);
+extern template bool ToSigned(const Number&, Rounding, FloatStatus*, int32_t*);
+extern template bool ToSigned(const Number&, Rounding, FloatStatus*, int64_t*);
+
+}  // namespace vx
+
+#endif  // VXENGINE_MACHINE_SOFT_FLOAT_H_
