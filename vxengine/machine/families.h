@@ -177,6 +177,7 @@ extern const Family kFscale;
 extern const Family kFprem;
 extern const Family kFprem1;
 extern const Family kFxtract;
+extern const Family kF2xm1, kFyl2x, kFyl2xp1, kFpatan, kFptan, kFsin, kFcos, kFsincos;
 
 // x87_move.cc
 extern const Family kFldFloat32;

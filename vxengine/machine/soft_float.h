@@ -90,6 +90,8 @@ struct Exact {
   int32_t exponent = 0;
   uint64_t significand = 0;
   uint64_t rest = 0;
+
+  bool operator==(const Exact&) const = default;
 };
 
 // A rounded value in some format. Finite numbers may be denormal: their exponent is the format's

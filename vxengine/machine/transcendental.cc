@@ -23,9 +23,6 @@
 namespace vx {
 namespace {
 
-using Kind = Unrounded::Kind;
-
-constexpr uint64_t kTopBit = uint64_t{1} << 63;
 constexpr int kGreatestWords = 8;
 
 // Below 2^this, x² is under 2^-132: x³ isn't seen beside 65 bits of x, nor x² beside 1.
@@ -65,14 +62,14 @@ struct Operand {
   Kind kind = Kind::kZero;
   bool sign;
   bool denormal = false;
-  int32_t exponent = 0;  // as in Unrounded
+  int32_t exponent = 0;  // as in Exact
   uint64_t significand = 0;
 };
 
-Unrounded Zero(bool sign) { return {.kind = Kind::kZero, .sign = sign}; }
-Unrounded Infinity(bool sign) { return {.kind = Kind::kInfinity, .sign = sign}; }
+Exact Zero(bool sign) { return {.kind = Kind::kZero, .sign = sign}; }
+Exact Infinity(bool sign) { return {.kind = Kind::kInfinity, .sign = sign}; }
 
-Unrounded Finite(bool sign, int32_t exponent, uint64_t significand, uint64_t rest = 0) {
+Exact Finite(bool sign, int32_t exponent, uint64_t significand, uint64_t rest = 0) {
   return {.kind = Kind::kFinite,
           .sign = sign,
           .exponent = exponent,
@@ -80,32 +77,31 @@ Unrounded Finite(bool sign, int32_t exponent, uint64_t significand, uint64_t res
           .rest = rest};
 }
 
-Unrounded One() { return Finite(false, 0, kTopBit); }
+Exact One() { return Finite(false, 0, kTopBit); }
 
 // A little more than ±significand · 2^(exponent - 63), by less than the 66th bit.
-Unrounded JustAbove(bool sign, int32_t exponent, uint64_t significand) {
+Exact JustAbove(bool sign, int32_t exponent, uint64_t significand) {
   return Finite(sign, exponent, significand, 1);
 }
 
 // A little less.
-Unrounded JustBelow(bool sign, int32_t exponent, uint64_t significand) {
+Exact JustBelow(bool sign, int32_t exponent, uint64_t significand) {
   if (significand == kTopBit) return Finite(sign, exponent - 1, ~uint64_t{0}, ~uint64_t{0});
   return Finite(sign, exponent, significand - 1, ~uint64_t{0});
 }
 
 Transcendental Invalid() {
-  return {.value = {.kind = Kind::kIndefinite, .sign = true},
-          .exceptions = Transcendental::kInvalid};
+  return {.value = {.kind = Kind::kUnsupported, .sign = true}, .exceptions = kIe};
 }
 
-uint8_t DenormalException(const Operand& a) { return a.denormal ? Transcendental::kDenormal : 0; }
+uint8_t DenormalException(const Operand& a) { return static_cast<uint8_t>(a.denormal ? kDe : 0); }
 uint8_t DenormalException(const Operand& a, const Operand& b) {
   return DenormalException(a) | DenormalException(b);
 }
 
 // Takes 65 bits from an approximation; false if the error leaves them open.
 template <int N>
-bool Decide(const Real<N>& a, Unrounded* result) {
+bool Decide(const Real<N>& a, Exact* result) {
   *result = Finite(a.negative, a.exponent, a.Top(), (a.word[N - 2] & kTopBit) | 1);
   // All after the 65th bit, in units of the last word but those of the error's size: an error can't
   // carry into or out of them unless they are all 0 or all 1.
@@ -122,8 +118,8 @@ bool Decide(const Real<N>& a, Unrounded* result) {
 
 // `evaluate` is a template of the number of words.
 template <typename F>
-Unrounded CorrectlyRounded(const F& evaluate) {
-  Unrounded result;
+Exact CorrectlyRounded(const F& evaluate) {
+  Exact result;
   if (!Decide(evaluate.template operator()<2>(), &result) &&
       !Decide(evaluate.template operator()<4>(), &result)) {
     Decide(evaluate.template operator()<kGreatestWords>(), &result);
@@ -132,7 +128,7 @@ Unrounded CorrectlyRounded(const F& evaluate) {
 }
 
 // The product of an integer and a finite operand, which is exact.
-Unrounded Product(int32_t n, const Operand& y) {
+Exact Product(int32_t n, const Operand& y) {
   const uint32_t magnitude = n < 0 ? -static_cast<uint32_t>(n) : n;
   const unsigned __int128 product = static_cast<unsigned __int128>(y.significand) * magnitude;
   const auto high = static_cast<uint64_t>(product >> 64), low = static_cast<uint64_t>(product);
@@ -145,14 +141,14 @@ Unrounded Product(int32_t n, const Operand& y) {
 // y times a logarithm whose kind and sign are those of `log`; `pole`: it is that of 0. `finite` is
 // asked for the product where both are finite and neither is 0.
 template <typename F>
-Transcendental ScaledLogarithm(const Unrounded& log, const Operand& x, const Operand& y,
+Transcendental ScaledLogarithm(const Exact& log, const Operand& x, const Operand& y,
                                const F& finite) {
   const bool sign = log.sign != y.sign;
   Transcendental result{.exceptions = DenormalException(x, y)};
   if (log.kind == Kind::kInfinity || y.IsInfinite()) {
     if (log.kind == Kind::kZero || y.IsZero()) return Invalid();
     result.value = Infinity(sign);
-    if (y.IsFinite() && !x.IsInfinite()) result.exceptions = Transcendental::kZeroDivide;
+    if (y.IsFinite() && !x.IsInfinite()) result.exceptions = kZe;
   } else if (log.kind == Kind::kZero || y.IsZero()) {
     result.value = Zero(sign);
   } else {
@@ -162,7 +158,7 @@ Transcendental ScaledLogarithm(const Unrounded& log, const Operand& x, const Ope
 }
 
 // atan(y/x) for a y/x under 2^kTiny: a little less than the quotient.
-Unrounded TinyQuotient(const Operand& y, const Operand& x) {
+Exact TinyQuotient(const Operand& y, const Operand& x) {
   const bool smaller = y.significand < x.significand;
   const unsigned __int128 dividend = static_cast<unsigned __int128>(y.significand)
                                      << (smaller ? 64 : 63);
@@ -180,14 +176,14 @@ Unrounded TinyQuotient(const Operand& y, const Operand& x) {
 enum class Trigonometric { kSine, kCosine, kTangent };
 
 template <Trigonometric kFunction>
-Unrounded Evaluate(const Operand& x) {
+Exact Evaluate(const Operand& x) {
   if (x.IsZero()) return kFunction == Trigonometric::kCosine ? One() : Zero(x.sign);
   if (x.exponent < kTiny) {
     if (kFunction == Trigonometric::kCosine) return JustBelow(false, 0, kTopBit);
     if (kFunction == Trigonometric::kSine) return JustBelow(x.sign, x.exponent, x.significand);
     return JustAbove(x.sign, x.exponent, x.significand);
   }
-  Unrounded result = CorrectlyRounded([&]<int N>() {
+  Exact result = CorrectlyRounded([&]<int N>() {
     const auto& f = Elementary<N>::Get();
     const auto reduced = f.Reduce(x.Magnitude<N>());
     if constexpr (kFunction == Trigonometric::kCosine) return f.Cosine(reduced);
@@ -234,7 +230,7 @@ Transcendental Fyl2x(const X87Register& st0, const X87Register& st1) {
   const Operand x(st0), y(st1);
   if (x.sign && !x.IsZero()) return Invalid();
   const bool power_of_2 = x.IsFinite() && x.significand == kTopBit;
-  Unrounded log{.kind = Kind::kFinite, .sign = x.exponent < 0};
+  Exact log{.kind = Kind::kFinite, .sign = x.exponent < 0};
   if (x.IsZero()) log = Infinity(true);
   if (x.IsInfinite()) log = Infinity(false);
   if (power_of_2 && x.exponent == 0) log = Zero(false);
@@ -251,7 +247,7 @@ Transcendental Fyl2xp1(const X87Register& st0, const X87Register& st1) {
   if (x.sign && !minus_1 && (x.IsInfinite() || (x.IsFinite() && x.exponent >= 0))) {
     return Invalid();
   }
-  Unrounded log{.kind = x.kind, .sign = x.sign};
+  Exact log{.kind = x.kind, .sign = x.sign};
   if (minus_1) log = Infinity(true);
   return ScaledLogarithm(log, x, y, [&] {
     // x = ±(1 - 2^-ones) 2^(exponent + 1); 1 + x is a power of 2 if it is 2^-ones or 2^ones.
@@ -262,7 +258,7 @@ Transcendental Fyl2xp1(const X87Register& st0, const X87Register& st1) {
     }
     // log2(1 + 2^n) is n and less than 2^-n more, which is past the 79 bits of the product.
     if (!x.sign && x.significand == kTopBit && x.exponent > 128) {
-      Unrounded result = Product(x.exponent, y);
+      Exact result = Product(x.exponent, y);
       result.rest |= 1;
       return result;
     }
@@ -302,7 +298,7 @@ Transcendental Fpatan(const X87Register& st0, const X87Register& st1) {
 
 Transcendental Fptan(const X87Register& st0) {
   Transcendental result = Instruction<Trigonometric::kTangent>(st0);
-  result.pushed = result.value.kind == Kind::kIndefinite ? result.value : One();
+  result.pushed = result.value.kind == Kind::kUnsupported ? result.value : One();
   return result;
 }
 

@@ -15,33 +15,15 @@
 #include <cstdint>
 
 #include "vxengine/machine/outcome.h"
+#include "vxengine/machine/soft_float.h"
 
 namespace vx {
 
-// A real number as far as rounding needs it.
-struct Unrounded {
-  enum class Kind : uint8_t { kZero, kFinite, kInfinity, kIndefinite };
-
-  Kind kind = Kind::kZero;
-  bool sign = false;
-  // kFinite: ±significand · 2^(exponent - 63) and what follows; the top bit of `significand` is 1.
-  // `exponent` isn't biased. It is the true one while that is under 2^20, and else at least 2^20.
-  int32_t exponent = 0;
-  uint64_t significand = 0;
-  // What follows the 64 bits: the top bit is the next one; the rest is 0 exactly if all after it
-  // are. So 0 means exact, 2^63 half-way.
-  uint64_t rest = 0;
-
-  bool operator==(const Unrounded&) const = default;
-};
-
 struct Transcendental {
-  // Bits of the status word. An exception here is one of the operands; `value` is the response to
-  // it, if it is masked.
-  enum Exception : uint8_t { kInvalid = 1 << 0, kDenormal = 1 << 1, kZeroDivide = 1 << 2 };
-
-  Unrounded value;   // takes the place of the operands
-  Unrounded pushed;  // FPTAN: 1; FSINCOS: the cosine
+  // Exponents are the true ones while under 2^20, and else at least 2^20.
+  Exact value;   // takes the place of the operands; kUnsupported where they are invalid
+  Exact pushed;  // FPTAN: 1; FSINCOS: the cosine
+  // kIe, kDe or kZe: of the operands; `value` is the response, if it is masked.
   uint8_t exceptions = 0;
   bool out_of_range = false;  // C2: the operand stays, nothing is pushed, no exception
 };

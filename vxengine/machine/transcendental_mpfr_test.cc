@@ -17,9 +17,6 @@ namespace vx {
 
 namespace {
 
-using Kind = Unrounded::Kind;
-
-constexpr uint64_t kTopBit = uint64_t{1} << 63;
 constexpr int kBias = 0x3fff;
 constexpr X87Register kZero = {0, 0};
 constexpr X87Register kOne = {kTopBit, kBias};
@@ -73,7 +70,7 @@ MpfrNumber ArcTangent(const X87Register& st0, const X87Register& st1) {
 
 struct Instruction {
   const char* name;
-  std::function<Unrounded(const X87Register& st0, const X87Register& st1)> run;
+  std::function<Exact(const X87Register& st0, const X87Register& st1)> run;
   Reference reference;
 };
 
@@ -94,20 +91,20 @@ const Instruction kFcos = {"FCOS", [](auto& x, auto&) { return Fcos(x).value; },
 const std::vector<const Instruction*> kTrigonometric = {&kFptan, &kFsin, &kFcos};
 
 // Bits of `rest` but the first say only whether there is more.
-Unrounded Normalized(Unrounded value) {
+Exact Normalized(Exact value) {
   value.rest = (value.rest & kTopBit) | ((value.rest & ~kTopBit) != 0 ? 1 : 0);
   return value;
 }
 
-Unrounded FromMpfr(const MpfrNumber& value) {
+Exact FromMpfr(const MpfrNumber& value) {
   if (mpfr_zero_p(value.get())) return {.sign = mpfr_signbit(value.get()) != 0};
   int64_t exponent;
   const auto word = value.ToWords<12>(&exponent);
-  Unrounded result{.kind = Kind::kFinite,
-                   .sign = mpfr_signbit(value.get()) != 0,
-                   .exponent = static_cast<int32_t>(exponent + 12 * 64 - 1),
-                   .significand = word[11],
-                   .rest = word[10] & kTopBit};
+  Exact result{.kind = Kind::kFinite,
+               .sign = mpfr_signbit(value.get()) != 0,
+               .exponent = static_cast<int32_t>(exponent + 12 * 64 - 1),
+               .significand = word[11],
+               .rest = word[10] & kTopBit};
   if ((word[10] & ~kTopBit) != 0) result.rest |= 1;
   for (int i = 0; i < 10; ++i) {
     if (word[i] != 0) result.rest |= 1;
@@ -116,7 +113,7 @@ Unrounded FromMpfr(const MpfrNumber& value) {
 }
 
 // The masked response of a CPU: `value` rounded once to the 80-bit format.
-X87Register Rounded(const Unrounded& value, mpfr_rnd_t mode) {
+X87Register Rounded(const Exact& value, mpfr_rnd_t mode) {
   const uint16_t sign = value.sign ? 0x8000 : 0;
   if (value.kind == Kind::kZero) return {0, sign};
   if (value.kind == Kind::kInfinity) return {kTopBit, static_cast<uint16_t>(sign | 0x7fff)};
@@ -176,7 +173,7 @@ X87Register RoundedByMpfr(const MpfrNumber& exact, mpfr_rnd_t mode) {
 
 void ExpectCorrect(const Instruction& instruction, const X87Register& st0,
                    const X87Register& st1 = kZero) {
-  const Unrounded value = instruction.run(st0, st1);
+  const Exact value = instruction.run(st0, st1);
   const MpfrNumber exact = instruction.reference(st0, st1);
   const std::string what = instruction.name + std::string(" of ") + testing::PrintToString(st0) +
                            ", " + testing::PrintToString(st1);

@@ -143,6 +143,19 @@ inline X87Register Finish(const Format& format, const Exact& exact, bool denorma
   return Pack<X87Register>(Round(format, exact, status));
 }
 
+// The same for results that may be out of range even with the exponent adjusted, which it is where
+// overflow or underflow trap: then they are infinite or zero (SDM vol. 1, 8.5.4 and 8.5.5).
+inline X87Register FinishFarOut(const Exact& exact, bool denormal, X87Status* status) {
+  const X87Register result = Finish(kExtended, exact, denormal, status);
+  const bool over = exact.exponent - kExtended.adjustment > kExtended.max_exponent;
+  const bool under = exact.exponent + kExtended.adjustment < kExtended.min_exponent;
+  if (!(over && status->traps(kOe)) && !(under && status->traps(kUe))) return result;
+  status->raised |= kPe;
+  status->rounded_up = over;
+  return Pack<X87Register>(
+      {over ? Kind::kInfinity : Kind::kZero, exact.sign, 0, over ? kTopBit : 0});
+}
+
 // True if one of the operands has no value or is a NaN: then *result is the instruction's. Of two
 // NaNs the one with the larger significand (SDM vol. 1, table 4-7).
 bool DeliverNan(const Number& a, const Number& b, X87Status* status, X87Register* result);

@@ -291,19 +291,7 @@ X87Register Scale(X87State&, const Number& a, const Number& b, X87Status* status
                            : 1 << kEnough;
     exact.exponent += b.sign ? -by : by;
   }
-  const X87Register result = Finish(kExtended, exact, denormal, status);
-  // Where exceptions trap, the result's exponent has been adjusted, and may still be out of range.
-  if (status->traps(kOe) && exact.exponent - kExtended.adjustment > kExtended.max_exponent) {
-    status->raised |= kPe;
-    status->rounded_up = true;
-    return Pack<X87Register>({Kind::kInfinity, a.sign, 0, kTopBit});
-  }
-  if (status->traps(kUe) && exact.exponent + kExtended.adjustment < kExtended.min_exponent) {
-    status->raised |= kPe;
-    status->rounded_up = false;
-    return Pack<X87Register>({Kind::kZero, a.sign, 0, 0});
-  }
-  return result;
+  return FinishFarOut(exact, denormal, status);
 }
 
 // The remainder of ST(0) by ST(1). The quotient is truncated (FPREM) or rounded to nearest

@@ -10,21 +10,21 @@
 
 namespace vx {
 
-inline void PrintTo(const Unrounded& value, std::ostream* out) {
+inline void PrintTo(const Exact& value, std::ostream* out) {
   *out << (value.sign ? "-" : "+") << std::hex;
   switch (value.kind) {
-    case Unrounded::Kind::kZero:
+    case Kind::kZero:
       *out << "0";
       break;
-    case Unrounded::Kind::kInfinity:
+    case Kind::kInfinity:
       *out << "infinity";
       break;
-    case Unrounded::Kind::kIndefinite:
-      *out << "indefinite";
-      break;
-    case Unrounded::Kind::kFinite:
+    case Kind::kFinite:
       *out << value.significand << ":" << value.rest << std::dec << " * 2^" << value.exponent
            << "-63";
+      break;
+    default:
+      *out << "indefinite";
   }
   *out << std::dec;
 }
