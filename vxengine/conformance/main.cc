@@ -1,6 +1,5 @@
 // Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count,
-// --seed=N, --cases=N (per form),
-// --sequences=N.
+// --contrary-cpu (host_cpu.h), --seed=N, --cases=N (per form), --sequences=N.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "vxengine/conformance/checker.h"
+#include "vxengine/translator/host_cpu.h"
 
 namespace vx::conformance {
 namespace {
@@ -27,6 +27,11 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
   }
   if (flag == "--count") {
     settings->count = true;
+    return true;
+  }
+  if (flag == "--contrary-cpu") {
+    static const HostCpu contrary = ContraryCpu();
+    Pretend(&contrary);
     return true;
   }
   if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);

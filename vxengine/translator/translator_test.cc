@@ -1,5 +1,6 @@
 // Guests that no compiler would make, through vxengine/vx.h: what they do must come to the same as
-// on the interpreter, end when it should, and cost no more than it may. --placement=NAME.
+// on the interpreter, end when it should, and cost no more than it may. --placement=NAME,
+// --contrary-cpu (host_cpu.h).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/guest_code.h"
+#include "vxengine/translator/host_cpu.h"
 #include "vxengine/vx.h"
 
 namespace vx {
@@ -126,6 +128,20 @@ std::string WithFarCode(std::string code, std::string far, uint32_t data_size = 
                                 {kDataAddress, "", data_size, kElfR | kElfW},
                                 {kFar, std::move(far), 0, kElfR | kElfX}},
                    .symbols = {}});
+}
+
+// --- Flags that manuals leave undefined ---
+
+TEST(Flags, ARunThatEndsInAHelperTellsWhichAreLost) {
+  const std::string elf = CodeElf(Bytes({0x39, 0xc8, 0x6b, 0xc0, 0xff}) +  // cmp; imul eax, eax, -1
+                                  Mov(kEsi, kDataAddress) + Mov(kEdi, kDataAddress + 64) +
+                                  Mov(kEcx, 16) + Bytes({0xf3, 0xa5}) +   // rep movsd
+                                  Bytes({0x0d, 1, 0, 0, 0}) + Exit(0));  // or eax, 1
+  for (uint64_t limit = 1; limit < 26; ++limit) {
+    Options options;
+    options.limits.instructions = limit;
+    ExpectLikeTheInterpreter(elf, std::to_string(limit), options);
+  }
 }
 
 // --- Where control may go ---
@@ -663,6 +679,11 @@ TEST(SignalsDeathTest, ThoseThatNobodyHandlesKill) {
 }  // namespace
 
 bool ParseFlag(std::string_view flag) {
+  if (flag == "--contrary-cpu") {
+    static const HostCpu contrary = ContraryCpu();
+    Pretend(&contrary);
+    return true;
+  }
   constexpr std::string_view kName = "--placement=";
   if (flag == "--engine=translator") return true;
   if (!flag.starts_with(kName)) return false;
