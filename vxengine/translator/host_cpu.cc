@@ -4,7 +4,8 @@
 #include <atomic>
 
 #include "vxengine/machine/cpu.h"
-#include "vxengine/machine/decoder.h"
+#include "vxengine/machine/families.h"
+#include "vxengine/machine/instruction.h"
 #include "vxengine/translator/flag_repair.h"
 
 extern "C" {
@@ -15,7 +16,7 @@ void vx_probe_run(uint32_t* state, const void* code);
 namespace vx {
 namespace {
 
-constexpr uint32_t kLongest = 15;
+constexpr size_t kLongest = 15;
 
 // Operands with top bits of both kinds, in every size, and small ones, which DIV needs. Flags are
 // such that no register's state says what they are.
@@ -39,6 +40,38 @@ constexpr ProbeState kStates[] = {
 };
 
 std::atomic<const HostCpu*> the_pretended{nullptr};
+
+// What the portable machine does for the instruction. Not by its decoder, whose table takes longer
+// to make than all the rest takes: each worker process comes here.
+const Family& FamilyOf(const GuestInstruction& i) {
+  const unsigned row = i.opcode >> 3 & 7;  // of the opcode map
+  switch (i.rule()) {
+    case UndefinedRule::kShld:
+      return i.immediate_size != 0 ? kShldImmediate : kShldCl;
+    case UndefinedRule::kShrd:
+      return i.immediate_size != 0 ? kShrdImmediate : kShrdCl;
+    case UndefinedRule::kLogic:
+      if (i.opcode == 0x84 || i.opcode == 0x85) return kTestReg;
+      if (i.opcode > 0x85) return kTestImmediate;
+      if (i.opcode >= 0x80) return kArithmeticImmediate[i.reg];
+      if ((i.opcode & 4) != 0) return kArithmeticImmediate[row];
+      return i.opcode & 2 ? kArithmeticRegRm[row] : kArithmeticRmReg[row];
+    case UndefinedRule::kMul:
+      if (i.two_byte) return kImulReg;
+      if (i.immediate_size != 0) return kImulImmediate;
+      return i.reg == 4 ? kMul : kImulAccumulator;
+    case UndefinedRule::kDiv:
+      return i.reg == 6 ? kDiv : kIdiv;
+    case UndefinedRule::kBitScan:
+      return i.opcode == 0xbc ? kBsf : kBsr;
+    case UndefinedRule::kBitTest:
+      return i.opcode == 0xba ? kBitTestImmediate[i.reg - 4] : kBitTestReg[row - 4];
+    default:
+      return i.immediate_size != 0 ? kShiftImmediate[i.reg]
+             : i.opcode < 0xd2     ? kShiftOne[i.reg]
+                                   : kShiftCl[i.reg];
+  }
+}
 
 // Flags that differ, and kResult if a register does. 0 where the instruction traps.
 uint16_t Difference(const Instruction& instruction, std::span<const uint8_t> bytes,
@@ -79,11 +112,13 @@ HostCpu Probe(const Execute& execute) {
   Cpu cpu(&memory, &registers, Profile::kVx2026Int);
   for (const uint8_t* at = vx_probe_begin; at < vx_probe_end;) {
     const std::span<const uint8_t> rest(at, vx_probe_end);
-    const std::span<const uint8_t> bytes = rest.first(std::min<size_t>(rest.size(), kLongest));
+    const std::span<const uint8_t> bytes = rest.first(std::min(rest.size(), kLongest));
     GuestInstruction guest;
     DecodeGuestInstruction(bytes, 0, Profile::kVx2026Int, &guest);
-    Instruction instruction;
-    Decode(bytes, 0, Profile::kVx2026Int, &instruction);
+    const Instruction instruction = {.handler = FamilyOf(guest).reg[guest.size_index()],
+                                     .immediate = guest.immediate,
+                                     .reg = guest.reg,
+                                     .rm = guest.rm};
     uint16_t& wrong = host.wrong[static_cast<unsigned>(guest.rule())][guest.size_index()];
     for (const ProbeState& state : kStates) {
       wrong |= Difference(instruction, bytes.first(guest.length), execute, state, &cpu);

@@ -135,7 +135,7 @@ std::string WithFarCode(std::string code, std::string far, uint32_t data_size = 
 TEST(Flags, ARunThatEndsInAHelperTellsWhichAreLost) {
   const std::string elf = CodeElf(Bytes({0x39, 0xc8, 0x6b, 0xc0, 0xff}) +  // cmp; imul eax, eax, -1
                                   Mov(kEsi, kDataAddress) + Mov(kEdi, kDataAddress + 64) +
-                                  Mov(kEcx, 16) + Bytes({0xf3, 0xa5}) +   // rep movsd
+                                  Mov(kEcx, 16) + Bytes({0xf3, 0xa5}) +  // rep movsd
                                   Bytes({0x0d, 1, 0, 0, 0}) + Exit(0));  // or eax, 1
   for (uint64_t limit = 1; limit < 26; ++limit) {
     Options options;
