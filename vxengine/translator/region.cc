@@ -31,6 +31,7 @@ constexpr uint32_t kReserved = kMaxInstructions;
 constexpr uint32_t kFetch = 15;
 constexpr int32_t kMaxDelta = 1 << 20;  // that ESP may be off R15D
 constexpr uint32_t kLookAhead = 32;     // instructions, to see flags die
+constexpr uint32_t kMaxPasses = 16;     // to see them die beyond branches
 constexpr uint32_t kLoopAlignment = 32;
 constexpr uint32_t kNone = UINT32_MAX;
 
@@ -383,10 +384,13 @@ uint16_t RegionTranslator::State::LiveAfter(uint32_t index, const Run& run) cons
   }
 }
 
-// Backward, again and again until no more is found; the first guess is that all are dead.
+// Backward, again and again until no more is found; the first guess is that all are dead. Where
+// hostile code makes that long, all are live.
 void RegionTranslator::State::FindLiveFlags() {
   live_flags.assign(instructions.size(), 0);
+  uint32_t passes = 0;
   for (bool found = true; found;) {
+    if (++passes > kMaxPasses) return live_flags.assign(instructions.size(), kStatusFlags);
     found = false;
     for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
       for (uint32_t index = run->end; index-- > run->first;) {
