@@ -1,5 +1,6 @@
 // Runs the tests of its binary: GoogleTest's flags, and --engine=NAME, --placement=NAME, --count,
-// --machine=EMULATOR:FILE (testing/run_elf.h), --seed=N, --cases=N (per form), --sequences=N.
+// --machine=EMULATOR:FILE (testing/run_elf.h), --contrary-cpu (translator/host_cpu.h), --seed=N,
+// --cases=N (per form), --sequences=N.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "vxengine/conformance/checker.h"
 #include "vxengine/testing/run_elf.h"
+#include "vxengine/translator/host_cpu.h"
 
 namespace vx::conformance {
 namespace {
@@ -33,6 +35,11 @@ bool ParseFlag(absl::string_view flag, Settings* settings) {
   }
   if (flag == "--count") {
     settings->count = true;
+    return true;
+  }
+  if (flag == "--contrary-cpu") {
+    static const HostCpu contrary = ContraryCpu();
+    Pretend(&contrary);
     return true;
   }
   if (absl::ConsumePrefix(&flag, "--seed=")) return absl::SimpleAtoi(flag, &settings->seed);

@@ -18,6 +18,7 @@ enum HostRegister : uint8_t {
   kR8 = 8,
   kR9 = 9,
   kR10 = 10,
+  kR11 = 11,
   kHostEsp = 15,  // R15D: the guest's ESP
 };
 
@@ -46,6 +47,7 @@ class Emitter {
   void Bytes(std::initializer_list<uint8_t> bytes) {
     for (uint8_t byte : bytes) Byte(byte);
   }
+  void Patch(uint32_t offset, uint8_t byte) { bytes_[offset] = byte; }
   void Word(uint32_t word) {
     std::memcpy(at_, &word, 4);
     at_ += 4;
@@ -109,6 +111,9 @@ class Emitter {
     Rex(false, false, reg >= 8);
     Byte(static_cast<uint8_t>(0xb8 | (reg & 7)));
     Word(value);
+  }
+  void SetOverflow(unsigned reg) {  // SETO, of a low byte
+    RegisterForm({.two_byte = true, .opcode = 0x90}, 0, reg);
   }
   void Mov(unsigned to, unsigned from) { RegisterForm({.opcode = 0x89}, from, to); }
   void Load(unsigned to, const HostMemory& from) { MemoryForm({.opcode = 0x8b}, to, from); }

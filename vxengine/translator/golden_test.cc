@@ -40,7 +40,8 @@ constexpr uint8_t kInt3 = 0xcc;
 constexpr Stubs kStubs = {.miss = 0x100, .interpret = 0x300, .system_call = 0x400, .budget = 0x500};
 
 // The host instructions that stand for the first `size` bytes of the guest's code.
-std::string Emitted(const Code& code, uint32_t size, bool shared, Metering metering) {
+std::string Emitted(const Code& code, uint32_t size, bool shared, Metering metering,
+                    const HostCpu& cpu = {}) {
   const std::string elf = testing::CodeElf(std::string(code.begin(), code.end()));
   std::string error;
   const Image image =
@@ -50,7 +51,8 @@ std::string Emitted(const Code& code, uint32_t size, bool shared, Metering meter
                                       .metering = metering,
                                       .profile = Profile::kVx2026,
                                       .budget_offset = 0,
-                                      .stubs = kStubs});
+                                      .stubs = kStubs,
+                                      .cpu = cpu});
   const Region& region =
       translator.Translate(kCodeAddress, kRegion, [](uint32_t) -> uint32_t { return 0; });
   const auto end = std::ranges::find_if(
@@ -199,6 +201,32 @@ void DescribeOthers(std::string* text) {
   }
 }
 
+// Where the CPU does otherwise than the ABI what manuals leave undefined.
+void DescribeRepairs(std::string* text) {
+  HostCpu cpu = ContraryCpu();
+  cpu.pretended = false;
+  const auto add = [&](const char* name, const Code& code) {
+    absl::StrAppend(text, "repaired ", name, " ",
+                    Emitted(Join(code, {kInt3}), static_cast<uint32_t>(code.size()), true,
+                            Metering::kNone, cpu));
+  };
+  add("and edx, ebx", {0x21, 0xda});
+  add("shl edx, 3", {0xc1, 0xe2, 3});
+  add("shl edx, 3; cmp eax, ecx", {0xc1, 0xe2, 3, 0x39, 0xc8});
+  add("shr dl, cl", {0xd2, 0xea});
+  add("sar dh, 1", {0xd0, 0xfe});
+  add("rol word [eax+8], cl", {0x66, 0xd3, 0x40, 8});
+  add("ror edx, 1", {0xd1, 0xca});
+  add("rcl bx, 3", {0x66, 0xc1, 0xd3, 3});
+  add("shld edx, ebx, cl", {0x0f, 0xa5, 0xda});
+  add("shrd [esp+8], ebx, 3", {0x0f, 0xac, 0x5c, 0x24, 8, 3});
+  add("imul edx, ebx", {0x0f, 0xaf, 0xd3});
+  add("mul [esi+8]", {0xf7, 0x66, 8});
+  add("div ebx", {0xf7, 0xf3});
+  add("bsf edx, ebx", {0x0f, 0xbc, 0xd3});
+  add("bt edx, ebx", {0x0f, 0xa3, 0xda});
+}
+
 std::string Everything() {
   std::string text;
   DescribeOthers(&text);
@@ -207,6 +235,7 @@ std::string Everything() {
   DescribeFloatingPoint(conformance::SseArithmeticForms(), &text);
   DescribeFloatingPoint(conformance::X87ArithmeticForms(), &text);
   DescribeFloatingPoint(conformance::FpStateForms(), &text);
+  DescribeRepairs(&text);
   return text;
 }
 

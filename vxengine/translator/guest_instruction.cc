@@ -130,8 +130,9 @@ constexpr Table MakeTable() {
   set(0xff, {kPlain, kModRm | kNoReg, 0, kAll & ~kC});
 
   set(k0F + 0x05, {Kind::kSystemCall});
-  set(k0F + 0x18, {Kind::kNop, kModRm | kNoReg}, 8);            // prefetches and other hints
-  set(k0F + 0xa3, {kPlain, kModRm | kRegisterOnly, 0, kC, 0});  // BT BTS BTR BTC of a register
+  set(k0F + 0x18, {Kind::kNop, kModRm | kNoReg}, 8);  // prefetches and other hints
+  // BT BTS BTR BTC of a register.
+  set(k0F + 0xa3, {kPlain, kModRm | kRegisterOnly, 0, kC, kO | kS | kA | kP});
   set(k0F + 0xab, t[k0F + 0xa3]);
   set(k0F + 0xb3, t[k0F + 0xa3]);
   set(k0F + 0xbb, t[k0F + 0xa3]);
@@ -145,7 +146,7 @@ constexpr Table MakeTable() {
   set(k0F + 0xb1, {kPlain, kModRm, 0, kAll});
   set(k0F + 0xb6, {kPlain, kModRm | kByteRm});
   set(k0F + 0xb7, {kPlain, kModRm});
-  set(k0F + 0xba, {kPlain, kModRm | kNoReg | kImm8, 0, kC, 0});
+  set(k0F + 0xba, {kPlain, kModRm | kNoReg | kImm8, 0, kC, kO | kS | kA | kP});
   set(k0F + 0xbc, {kPlain, kModRm, 0, kZ, kC | kO | kS | kA | kP}, 2);
   set(k0F + 0xbe, {kPlain, kModRm | kByteRm});
   set(k0F + 0xbf, {kPlain, kModRm});
@@ -569,6 +570,56 @@ class Decoder {
 };
 
 }  // namespace
+
+UndefinedRule GuestInstruction::rule() const {
+  if (two_byte) {
+    switch (opcode) {
+      case 0xa4:
+      case 0xa5:
+        return UndefinedRule::kShld;
+      case 0xac:
+      case 0xad:
+        return UndefinedRule::kShrd;
+      case 0xaf:
+        return UndefinedRule::kMul;
+      case 0xbc:
+      case 0xbd:
+        return UndefinedRule::kBitScan;
+      default:
+        return UndefinedRule::kBitTest;
+    }
+  }
+  switch (opcode) {
+    case 0x69:
+    case 0x6b:
+      return UndefinedRule::kMul;
+    case 0xc0:
+    case 0xc1:
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3:
+      return static_cast<UndefinedRule>(reg);
+    case 0xf6:
+    case 0xf7:
+      return reg == 0 ? UndefinedRule::kLogic : reg < 6 ? UndefinedRule::kMul : UndefinedRule::kDiv;
+    default:
+      return UndefinedRule::kLogic;
+  }
+}
+
+uint16_t GuestInstruction::determined() const {
+  if (undefined == 0) return written;
+  switch (rule()) {
+    case UndefinedRule::kMul:
+    case UndefinedRule::kBitTest:
+      return written;
+    case UndefinedRule::kDiv:
+      return undefined & ~(kC | kO);
+    default:
+      return reads == kAll ? 0 : written | undefined;
+  }
+}
 
 void DecodeGuestInstruction(std::span<const uint8_t> bytes, uint32_t eip, Profile profile,
                             GuestInstruction* result) {

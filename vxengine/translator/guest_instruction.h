@@ -39,6 +39,26 @@ enum class Kind : uint8_t {
 // What an operand field names.
 enum class Operand : uint8_t { kNone, kGpr, kGpr8, kXmm };
 
+// Instructions that leave flags undefined, by what the ABI says of them (machine/README.md).
+enum class UndefinedRule : uint8_t {
+  kRol,  // in the order of their ModRM.reg
+  kRor,
+  kRcl,
+  kRcr,
+  kShl,
+  kShr,
+  kSal,  // SHL
+  kSar,
+  kShld,
+  kShrd,
+  kLogic,
+  kMul,
+  kDiv,
+  kBitScan,
+  kBitTest,
+};
+inline constexpr unsigned kUndefinedRules = 15;
+
 inline constexpr uint8_t kNoBase = 0xff;
 
 // Small: a region has thousands, and memory that is touched first costs more than the work on it.
@@ -47,8 +67,8 @@ struct GuestInstruction {
   uint32_t immediate = 0;     // sign-extended; a direct branch's target
   uint32_t displacement = 0;  // of a memory operand, as are base, index and scale
 
-  // Status flags that are read, certainly written, and written with what manuals leave undefined
-  // (which are not among those `written`).
+  // Status flags that are read, certainly written as manuals say, and left undefined by them (which
+  // are not among those `written`). What may leave all as they were counts as reading all.
   uint16_t reads = 0, written = 0, undefined = 0;
 
   uint8_t length = 0;
@@ -76,6 +96,13 @@ struct GuestInstruction {
   bool uses_x87() const {
     return kind == Kind::kPlain && !two_byte && ((opcode & 0xf8) == 0xd8 || opcode == 0x9b);
   }
+  // REQUIRES: undefined != 0.
+  UndefinedRule rule() const;
+  // Of the operands: 0, 1, 2 for 8, 16, 32 bits. REQUIRES: undefined != 0.
+  unsigned size_index() const { return !two_byte && (opcode & 1) == 0 ? 0 : prefix66 ? 1 : 2; }
+  // The flags that don't depend on those before, by manuals or the ABI.
+  uint16_t determined() const;
+
   // Whether what follows in a region has to be a block of its own.
   bool ends_block() const { return kind >= Kind::kJcc || kind == Kind::kInterpret; }
 };

@@ -7,6 +7,8 @@
 //     most instructions become themselves, with a prefix. The guest's ESP is R15D plus a delta that
 //     is known at every instruction: pushes and pops change the delta, and only where control may
 //     come together is R15D brought up to it.
+//     Flags that manuals leave undefined, and this CPU gives other values than the ABI, are
+//     repaired where something may look at them.
 //  3. Lay out: branches within the region are two bytes where they reach, loop heads are aligned.
 //
 // Calls and returns are paired with those of the host, whose stack predicts: behind each call the
@@ -19,6 +21,7 @@
 
 #include "vxengine/translator/context.h"
 #include "vxengine/translator/emitter.h"
+#include "vxengine/translator/flag_repair.h"
 #include "vxengine/translator/guest_instruction.h"
 
 namespace vx {
@@ -29,6 +32,7 @@ constexpr uint32_t kReserved = kMaxInstructions;
 constexpr uint32_t kFetch = 15;
 constexpr int32_t kMaxDelta = 1 << 20;  // that ESP may be off R15D
 constexpr uint32_t kLookAhead = 32;     // instructions, to see flags die
+constexpr uint32_t kMaxPasses = 16;     // to see them die beyond branches
 constexpr uint32_t kLoopAlignment = 32;
 constexpr uint32_t kNone = UINT32_MAX;
 
@@ -116,7 +120,10 @@ class AddressMap {
 
 struct RegionTranslator::State {
   State(const GuestText* text, const TranslatorOptions& options)
-      : text(*text), options(options), emit(options.shared ? 0x65 : 0) {
+      : text(*text),
+        options(options),
+        wrong_anywhere(options.cpu.WrongAnywhere()),
+        emit(options.shared ? 0x65 : 0) {
     instructions.reserve(kReserved);
     notes.reserve(kReserved);
     note_items.reserve(kReserved);
@@ -127,11 +134,14 @@ struct RegionTranslator::State {
   void DiscoverRun(uint32_t address, uint32_t entry,
                    const std::function<uint32_t(uint32_t)>& known);
   void MarkBlock(uint32_t address);
+  void FindLiveFlags();
+  uint16_t LiveAfter(uint32_t index, const Run& run) const;
   void EmitAll();
   void EmitRun(const Run& run, uint32_t next_run_address);
   void EmitInstruction(uint32_t index, const Run& run);
   void EmitBlockStart(uint32_t index, const Run& run);
   void EmitBody(const GuestInstruction& i);
+  void EmitRepaired(const GuestInstruction& i, uint16_t wrong, uint16_t live);
   void EmitPlain(const GuestInstruction& i);
   void EmitMemoryForm(const GuestInstruction& i, Emitter::Head head, unsigned reg);
   bool EmitStackPointerChange(const GuestInstruction& i, uint32_t index, const Run& run);
@@ -167,6 +177,7 @@ struct RegionTranslator::State {
     }
   }
   bool Interprets(const GuestInstruction& i) const {
+    if (i.undefined != 0 && wrong_anywhere != 0 && options.cpu.BeyondRepair(i)) return true;
     if (i.kind != Kind::kString) return i.kind == Kind::kInterpret;
     if (HelperFor(i) != 0) return false;
     return options.shared || (options.metering != Metering::kNone && i.repeat != 0);
@@ -226,6 +237,7 @@ struct RegionTranslator::State {
 
   const GuestText& text;
   const TranslatorOptions options;
+  const uint16_t wrong_anywhere;  // what this CPU gets wrong at some instruction
   Emitter emit;
   Region region;
   std::vector<Note>& notes = region.notes;  // offsets are of raw code until all is laid out
@@ -235,6 +247,7 @@ struct RegionTranslator::State {
   std::vector<GuestInstruction> instructions;
   std::vector<uint32_t> instruction_labels;  // of each: its label, or kNone if it starts no block
   std::vector<uint8_t> loop_heads;           // of each: whether a branch leads back to it
+  std::vector<uint16_t> live_flags;          // before each, if the CPU gets any wrong
   std::vector<uint32_t> blocks;              // guest addresses at which a block starts
   std::vector<uint32_t> work;
   std::vector<Run> runs;
@@ -261,6 +274,7 @@ const Region& RegionTranslator::Translate(uint32_t eip, uint32_t offset,
   State& s = *state_;
   s.known_entries = &known;
   s.Discover(eip, known);
+  if (s.wrong_anywhere != 0) s.FindLiveFlags();
   s.EmitAll();
   s.LayOut(offset);
   s.Finish(offset);
@@ -349,6 +363,48 @@ bool RegionTranslator::State::FlagsDead(uint32_t index, const Run& run) const {
   return false;
 }
 
+// The flags that something may look at behind the instruction. Where instructions are counted none
+// is dead beyond a branch: code may be left for other code there with what it has lost
+// (TranslatedCpu::LostFlagsAt).
+uint16_t RegionTranslator::State::LiveAfter(uint32_t index, const Run& run) const {
+  const GuestInstruction& i = instructions[index];
+  const auto live_at = [&](uint32_t address) {
+    const uint32_t at = options.metering == Metering::kNone ? places.Find(address) : kNone;
+    return at == kNone ? uint16_t{kStatusFlags} : live_flags[at];
+  };
+  switch (i.kind) {
+    case Kind::kJump:
+      return live_at(i.immediate);
+    case Kind::kJcc:
+    case Kind::kLoop:
+    case Kind::kJecxz:
+      return live_at(i.immediate) | live_at(i.next());
+    default:
+      if (i.ends_block() || Interprets(i)) return kStatusFlags;
+      return index + 1 < run.end ? live_flags[index + 1] : live_at(i.next());
+  }
+}
+
+// Backward, again and again until no more is found; the first guess is that all are dead. Where
+// hostile code makes that long, all are live.
+void RegionTranslator::State::FindLiveFlags() {
+  live_flags.assign(instructions.size(), 0);
+  uint32_t passes = 0;
+  for (bool found = true; found;) {
+    if (++passes > kMaxPasses) return live_flags.assign(instructions.size(), kStatusFlags);
+    found = false;
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+      for (uint32_t index = run->end; index-- > run->first;) {
+        const GuestInstruction& i = instructions[index];
+        const uint16_t live =
+            Interprets(i) ? kStatusFlags : (LiveAfter(index, *run) & ~i.determined()) | i.reads;
+        found |= live != live_flags[index];
+        live_flags[index] = live;
+      }
+    }
+  }
+}
+
 // What a block costs from this instruction on.
 uint16_t RegionTranslator::State::UnitsFrom(uint32_t index, const Run& run) const {
   if (options.metering == Metering::kNone) return 0;
@@ -399,7 +455,7 @@ void RegionTranslator::State::EmitRun(const Run& run, uint32_t next_first) {
 
 // Instructions that need R15D to be the guest's ESP itself.
 bool RegionTranslator::State::NeedsEsp(const GuestInstruction& i) const {
-  if (delta > kMaxDelta || delta < -kMaxDelta) return true;
+  if (delta > kMaxDelta || delta < -kMaxDelta || Interprets(i)) return true;
   switch (i.kind) {
     case Kind::kPlain:
     case Kind::kExchange:
@@ -426,8 +482,25 @@ void RegionTranslator::State::EmitInstruction(uint32_t index, const Run& run) {
       index + 1 < run.end && instructions[index + 1].kind == Kind::kJcc && i.kind == Kind::kPlain;
   if (NeedsEsp(i) || (before_jump && delta != 0)) Flush();
   AddNote(i.eip, UnitsFrom(index, run));
+  if (i.undefined != 0 && wrong_anywhere != 0 && !Interprets(i)) {
+    const uint16_t wrong = options.cpu.WrongAt(i) & i.undefined;
+    const uint16_t live = LiveAfter(index, run);
+    EmitRepaired(i, wrong, wrong & live);
+    lost_flags = (lost_flags & ~i.determined()) | (wrong & ~live);
+    return;
+  }
   EmitBody(i);
   lost_flags &= ~i.written;
+}
+
+// An instruction that leaves the flags `wrong` to this CPU, of which `live` are to be repaired.
+void RegionTranslator::State::EmitRepaired(const GuestInstruction& i, uint16_t wrong,
+                                           uint16_t live) {
+  const bool damage = options.cpu.pretended && wrong != 0;
+  if (live != 0 || damage) EmitBeforeRepair(i, live, &emit);
+  EmitBody(i);
+  if (damage) EmitDamage(i, wrong, &emit);
+  if (live != 0) EmitRepair(i, live, Memory(i), &emit);
 }
 
 void RegionTranslator::State::EmitBlockStart(uint32_t index, const Run& run) {
@@ -435,6 +508,10 @@ void RegionTranslator::State::EmitBlockStart(uint32_t index, const Run& run) {
   Flush();
   if (loop_heads[index]) items.push_back({.type = Item::kAlign, .raw = emit.size()});
   Bind(instruction_labels[index]);
+  // Whoever comes here may have lost what is dead.
+  if (wrong_anywhere != 0 && options.metering == Metering::kNone) {
+    lost_flags |= wrong_anywhere & ~live_flags[index];
+  }
   const uint16_t units = UnitsFrom(index, run);
   if (units == 0) return;
   AddNote(i.eip, units);

@@ -10,6 +10,7 @@
 
 #include "vxengine/machine/outcome.h"
 #include "vxengine/translator/guest_text.h"
+#include "vxengine/translator/host_cpu.h"
 
 namespace vx {
 
@@ -70,6 +71,7 @@ struct TranslatorOptions {
   Profile profile = Profile::kVx2026;
   uint8_t budget_offset = 0;  // in the context
   Stubs stubs;
+  HostCpu cpu;  // else one that does all as the ABI wants
 };
 
 // Translates regions of one program. Not thread-safe.

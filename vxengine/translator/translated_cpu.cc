@@ -229,13 +229,13 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
       case VX_LEFT_BUDGET: {
         // The block took its units although there weren't enough.
         context.budget += context.units & ((1u << kLostFlagsShift) - 1);
-        const uint32_t lost_flags = context.units >> kLostFlagsShift;
+        const uint32_t lost_flags = context.units >> kLostFlagsShift | LostFlagsAt(context.eip);
         if (held_back_ > 0) {
           Refill();
           break;
         }
         if (context.budget == 0) {
-          valid_flags_ = kStatusFlags & ~(lost_flags | LostFlagsAt(context.eip));
+          valid_flags_ = kStatusFlags & ~lost_flags;
           return Stop::kBudget;
         }
         lost_flags_ = lost_flags;
@@ -311,7 +311,7 @@ uint32_t TranslatedCpu::LostFlagsAt(uint32_t eip) const {
     GuestInstruction i;
     DecodeGuestInstruction(translations_->text().Fetch(at, 15), at, mode_.profile, &i);
     if (i.length == 0) break;
-    lost &= ~i.written;
+    lost &= ~i.determined();
     at = i.next();
   }
   return lost;

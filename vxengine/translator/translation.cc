@@ -43,7 +43,8 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
                     .stosb = RuntimeOffset(shared ? vx_runtime_stosb_shared : vx_runtime_stosb),
                     .stosd = RuntimeOffset(shared ? vx_runtime_stosd_shared : vx_runtime_stosd),
                     .cmpsb = RuntimeOffset(shared ? vx_runtime_cmpsb_shared : vx_runtime_cmpsb),
-                    .cmpsd = RuntimeOffset(shared ? vx_runtime_cmpsd_shared : vx_runtime_cmpsd)}};
+                    .cmpsd = RuntimeOffset(shared ? vx_runtime_cmpsd_shared : vx_runtime_cmpsd)},
+          .cpu = TheHostCpu()};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Guests that no compiler would make, through vxengine/vx.h: what they do must come to the same as
-// on the interpreter, end when it should, and cost no more than it may. --placement=NAME.
+// on the interpreter, end when it should, and cost no more than it may. --placement=NAME,
+// --contrary-cpu (host_cpu.h).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <future>
 #include <latch>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +22,7 @@
 
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/guest_code.h"
+#include "vxengine/translator/host_cpu.h"
 #include "vxengine/vx.h"
 
 namespace vx {
@@ -126,6 +129,59 @@ std::string WithFarCode(std::string code, std::string far, uint32_t data_size = 
                                 {kDataAddress, "", data_size, kElfR | kElfW},
                                 {kFar, std::move(far), 0, kElfR | kElfX}},
                    .symbols = {}});
+}
+
+// --- Flags that manuals leave undefined ---
+
+TEST(Flags, ARunThatEndsInAHelperTellsWhichAreLost) {
+  const std::string elf = CodeElf(Bytes({0x39, 0xc8, 0x6b, 0xc0, 0xff}) +  // cmp; imul eax, eax, -1
+                                  Mov(kEsi, kDataAddress) + Mov(kEdi, kDataAddress + 64) +
+                                  Mov(kEcx, 16) + Bytes({0xf3, 0xa5}) +  // rep movsd
+                                  Bytes({0x0d, 1, 0, 0, 0}) + Exit(0));  // or eax, 1
+  for (uint64_t limit = 1; limit < 26; ++limit) {
+    Options options;
+    options.limits.instructions = limit;
+    ExpectLikeTheInterpreter(elf, std::to_string(limit), options);
+  }
+}
+
+TEST(Flags, UndefinedOnesAreTheAbisWhateverTheCpu) {
+  const std::string kInstructions[] = {
+      Bytes({0x21, 0xda}),                                      // and edx, ebx
+      Bytes({0x84, 0xda}),                                      // test dl, bl
+      Bytes({0xc1, 0xe2, 5}),                                   // shl edx, 5
+      Bytes({0x66, 0xd1, 0xea}),                                // shr dx, 1
+      Bytes({0xd2, 0xfe}),                                      // sar dh, cl
+      Bytes({0xd3, 0xe1}),                                      // shl ecx, cl
+      Bytes({0x66, 0xd3, 0xc2}),                                // rol dx, cl
+      Bytes({0xc0, 0xca, 3}),                                   // ror dl, 3
+      Bytes({0xd2, 0xd2}),                                      // rcl dl, cl
+      Bytes({0x66, 0xd3, 0xda}),                                // rcr dx, cl
+      Bytes({0x0f, 0xa5, 0xda}),                                // shld edx, ebx, cl
+      Bytes({0x0f, 0xac, 0xda, 9}),                             // shrd edx, ebx, 9
+      Bytes({0xf7, 0xe3}),                                      // mul ebx
+      Bytes({0xf6, 0xeb}),                                      // imul bl
+      Bytes({0x0f, 0xaf, 0xd3}),                                // imul edx, ebx
+      Bytes({0x6b, 0xd3, 3}),                                   // imul edx, ebx, 3
+      Bytes({0x80, 0xcb, 1, 0x66, 0xb8, 0x7f, 0, 0xf6, 0xf3}),  // or bl, 1; mov ax, 127; div bl
+      Bytes({0x0f, 0xbc, 0xd3}),                                // bsf edx, ebx
+      Bytes({0x66, 0x0f, 0xbd, 0xd3}),                          // bsr dx, bx
+      Bytes({0x0f, 0xab, 0xda}),                                // bts edx, ebx
+  };
+  std::mt19937 random(1);
+  std::string code;
+  for (int n = 0; n < 2000; ++n) {
+    const uint32_t flags = random();
+    code += Bytes({0xb0, static_cast<uint8_t>(flags & 1), 0x04, 0x7f});  // mov al, OF; add al, 0x7f
+    code += Bytes({0xb4, static_cast<uint8_t>(flags >> 8), 0x9e});       // mov ah, flags; sahf
+    for (Gpr gpr : {kEax, kEcx, kEdx, kEbx}) code += Mov(gpr, random() & random() << n % 3);
+    code += kInstructions[n % std::size(kInstructions)];
+    // pushf; pop ebp; imul esi, esi, 31; add esi, ebp; imul esi, esi, 31; add esi, edx
+    code += Bytes({0x9c, 0x5d, 0x6b, 0xf6, 31, 0x01, 0xee, 0x6b, 0xf6, 31, 0x01, 0xd6});
+  }
+  code += Bytes({0x89, 0xf0}) + ExitWithEax();  // mov eax, esi
+  const std::string elf = WithFarCode(Jump(0xe9, kFar - kCodeAddress - 5), code);
+  EXPECT_EQ(ExpectLikeTheInterpreter(elf).end, End::kExited);
 }
 
 // --- Where control may go ---
@@ -663,6 +719,11 @@ TEST(SignalsDeathTest, ThoseThatNobodyHandlesKill) {
 }  // namespace
 
 bool ParseFlag(std::string_view flag) {
+  if (flag == "--contrary-cpu") {
+    static const HostCpu contrary = ContraryCpu();
+    Pretend(&contrary);
+    return true;
+  }
   constexpr std::string_view kName = "--placement=";
   if (flag == "--engine=translator") return true;
   if (!flag.starts_with(kName)) return false;
