@@ -11,7 +11,7 @@ namespace vx {
 namespace {
 
 // Guest instructions that are translated together.
-constexpr uint32_t kBatch = 1500;
+constexpr uint32_t kBatch = 4000;
 
 std::vector<std::unique_ptr<CodeArena>> reserved_arenas;
 
@@ -80,8 +80,8 @@ absl::StatusOr<uint32_t> Translation::Find(uint32_t eip) {
   offset = cache_->Find(eip);
   if (offset != 0) return offset;
   const uint64_t start = Now();
-  absl::Status status = cache_->Open();
-  if (status.ok()) status = TranslateFrom(eip);
+  cache_->Open();
+  absl::Status status = TranslateFrom(eip);
   status.Update(cache_->Close());
   statistics_.nanoseconds += Now() - start;
   if (!status.ok()) return status;
