@@ -112,7 +112,9 @@ absl::Status CodeCache::Initialize(const GuestText& text) {
              -1, 0) == MAP_FAILED) {
       return Failed("making the table of entries accessible");
     }
-    covered_.emplace_back(range.address, range.address + range.bytes.size() - 1);
+    const uint32_t last = range.address + static_cast<uint32_t>(range.bytes.size() - 1);
+    covered_.push_back({range.address, last,
+                        std::make_unique<std::atomic<uint64_t>[]>(range.bytes.size() / 64 + 1)});
   }
   const std::span<const uint8_t> runtime = RuntimeBytes();
   const Region region{.code = {runtime.begin(), runtime.end()}};
@@ -126,15 +128,32 @@ std::atomic_ref<uint32_t> CodeCache::Slot(uint32_t eip) const {
   return std::atomic_ref(reinterpret_cast<uint32_t*>(entries())[eip]);
 }
 
-bool CodeCache::Covers(uint32_t eip) const {
-  for (const auto& [first, last] : covered_) {
-    if (eip >= first && eip <= last) return true;
+const CodeCache::Covered* CodeCache::FindCovered(uint32_t eip) const {
+  for (const Covered& covered : covered_) {
+    if (eip >= covered.first && eip <= covered.last) return &covered;
   }
-  return false;
+  return nullptr;
 }
 
+bool CodeCache::Covers(uint32_t eip) const { return FindCovered(eip) != nullptr; }
+
 uint32_t CodeCache::Find(uint32_t eip) const {
-  return Covers(eip) ? Slot(eip).load(std::memory_order_acquire) : 0;
+  const Covered* const covered = FindCovered(eip);
+  if (covered == nullptr) return 0;
+  const uint32_t at = eip - covered->first;
+  const uint64_t bits = covered->has_entry[at / 64].load(std::memory_order_relaxed);
+  return bits >> at % 64 & 1 ? Slot(eip).load(std::memory_order_acquire) : 0;
+}
+
+// What already has an entry keeps it.
+void CodeCache::Enter(uint32_t eip, uint32_t offset) {
+  const Covered* const covered = FindCovered(eip);
+  if (covered == nullptr) return;  // code that ran off the end of executable memory: it traps
+  const uint32_t at = eip - covered->first;
+  const uint64_t bit = uint64_t{1} << at % 64;
+  if ((covered->has_entry[at / 64].load(std::memory_order_relaxed) & bit) != 0) return;
+  Slot(eip).store(offset, std::memory_order_release);
+  covered->has_entry[at / 64].fetch_or(bit, std::memory_order_relaxed);
 }
 
 absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) const {
@@ -191,11 +210,7 @@ absl::Status CodeCache::Install(const Region& region) {
   for (const Link& link : region.links) {
     waiting_[link.target].push_back(start + link.rel32);
   }
-  for (const Entry& entry : region.entries) {
-    if (!Covers(entry.eip)) continue;  // code that ran off the end of executable memory: it traps
-    uint32_t none = 0;
-    Slot(entry.eip).compare_exchange_strong(none, start + entry.offset, std::memory_order_release);
-  }
+  for (const Entry& entry : region.entries) Enter(entry.eip, start + entry.offset);
   return absl::OkStatus();
 }
 
@@ -206,10 +221,18 @@ void CodeCache::Stage(std::span<const uint8_t> code, uint32_t alignment) {
   staged_.resize(staged_.size() + (next_ - end), kInt3);
 }
 
-void CodeCache::Open() { writing_.store(1, std::memory_order_seq_cst); }
+absl::Status CodeCache::Open() {
+  writing_.store(1, std::memory_order_seq_cst);
+  // Other threads see entries before the code is in place: they mustn't find INT3 there.
+  const uint64_t page = next_ / kPage;
+  if (page >= sealed_) return absl::OkStatus();
+  const absl::Status status = Protect(page, sealed_, PROT_READ | PROT_WRITE);
+  if (status.ok()) sealed_ = page;
+  return status;
+}
 
 absl::Status CodeCache::Close() {
-  const absl::Status status = staged_.empty() ? absl::OkStatus() : PutInPlace();
+  const absl::Status status = PutInPlace();
   staged_.clear();
   patches_.clear();
   writing_.store(0, std::memory_order_seq_cst);

@@ -75,7 +75,7 @@ class CodeCache {
 
   // Regions are installed between these two. Close puts them in place: pages that it needs are
   // writable meanwhile, and executable again all at once.
-  void Open();
+  absl::Status Open();
   absl::Status Close();
 
   // Verifies a region that was translated for next_offset() and puts it there; branches to its
@@ -95,6 +95,12 @@ class CodeCache {
   struct Patch {
     uint32_t rel32, target;
   };
+  // Guest addresses that have a place in the table, and a bit for each that has an entry there:
+  // what is asked for most has none, and the bits lie closer together.
+  struct Covered {
+    uint32_t first, last;
+    std::unique_ptr<std::atomic<uint64_t>[]> has_entry;
+  };
 
   CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement, uint8_t budget_offset);
   absl::Status Initialize(const GuestText& text);
@@ -107,11 +113,13 @@ class CodeCache {
     return is_entry_.size() > offset / 64 && (is_entry_[offset / 64] >> offset % 64 & 1) != 0;
   }
   std::atomic_ref<uint32_t> Slot(uint32_t eip) const;
+  const Covered* FindCovered(uint32_t eip) const;
+  void Enter(uint32_t eip, uint32_t offset);
 
   const std::unique_ptr<CodeArena> arena_;
   std::vector<uint32_t> stubs_, helpers_;
   VerifierRules rules_;
-  std::vector<std::pair<uint32_t, uint32_t>> covered_;  // first and last guest address
+  std::vector<Covered> covered_;
   uint32_t next_ = 0;
   uint64_t mapped_ = 0;  // pages of code up to here have memory
   uint64_t sealed_ =

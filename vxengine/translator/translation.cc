@@ -80,8 +80,8 @@ absl::StatusOr<uint32_t> Translation::Find(uint32_t eip) {
   offset = cache_->Find(eip);
   if (offset != 0) return offset;
   const uint64_t start = Now();
-  cache_->Open();
-  absl::Status status = TranslateFrom(eip);
+  absl::Status status = cache_->Open();
+  if (status.ok()) status = TranslateFrom(eip);
   status.Update(cache_->Close());
   statistics_.nanoseconds += Now() - start;
   if (!status.ok()) return status;

@@ -274,8 +274,8 @@ class Victim {
     text_ = std::make_unique<GuestText>(image_);
     translator_ = std::make_unique<RegionTranslator>(text_.get(), OptionsFor(mode));
     cache_ = *CodeCache::Create(*CodeArena::Reserve(), *text_, mode.placement, VX_CTX_BUDGET);
-    cache_->Open();
-    const absl::Status status = cache_->Close();
+    absl::Status status = cache_->Open();
+    status.Update(cache_->Close());
     EXPECT_TRUE(status.ok()) << status;
   }
 
@@ -289,8 +289,8 @@ class Victim {
       const Region region = translator_->Translate(
           eip, cache_->next_offset(), [this](uint32_t at) { return cache_->Find(at); });
       damage(region);
-      cache_->Open();
-      absl::Status status = cache_->Install(region);
+      absl::Status status = cache_->Open();
+      status.Update(cache_->Install(region));
       status.Update(cache_->Close());
       ASSERT_TRUE(status.ok()) << status;
       ASSERT_NE(cache_->Find(eip), 0u);
