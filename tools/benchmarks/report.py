@@ -33,6 +33,17 @@ def aligned(lines):
     return "\n".join(line.rstrip() for line in text)
 
 
+def markdown(lines):
+    """Rows of cells as a table, of which the first row is the head."""
+    rule = ["---"] + ["--:"] * (len(lines[0]) - 1)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule] + lines[1:])
+
+
+def listed(values):
+    """A value, or a dict of them, on one line."""
+    return ", ".join(f"{key} {value}" for key, value in values.items()) if isinstance(values, dict) else str(values)
+
+
 @dataclasses.dataclass
 class Bar:
     name: str
@@ -207,9 +218,7 @@ def print_text(title, tables, note, facts):
         print("\n" + table)
     print("\n" + note)
     for group, values in facts.items():
-        if isinstance(values, dict):
-            values = ", ".join(f"{key} {value}" for key, value in values.items())
-        print(f"{group}: {values}")
+        print(f"{group}: {listed(values)}")
 
 
 def write_files(arguments, title, members, charts):
