@@ -698,8 +698,7 @@ def main():
     report.print_text("engine", tables, note, {**facts, "native32": facts["native32"] or "does not run here"})
     if arguments.markdown:
         chart = arguments.svg and os.path.relpath(arguments.svg, os.path.dirname(arguments.markdown) or ".")
-        with open(arguments.markdown, "w") as file:
-            file.write(results.to_markdown(facts, start_up, chart))
+        report.write_file(arguments.markdown, results.to_markdown(facts, start_up, chart))
     report.write_files(arguments, "engine", {
         **facts,
         "cases": cases,

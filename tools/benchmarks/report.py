@@ -221,14 +221,19 @@ def print_text(title, tables, note, facts):
         print(f"{group}: {listed(values)}")
 
 
+def write_file(path, text):
+    """Writes it into its folder, which need not be there yet."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
+
+
 def write_files(arguments, title, members, charts):
     """The files of --json and --svg, where they are asked for."""
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"benchmark": title, **members}, file, indent=1)
+        write_file(arguments.json, json.dumps({"benchmark": title, **members}, indent=1) + "\n")
     if arguments.svg:
-        with open(arguments.svg, "w") as file:
-            file.write(svg(title, charts))
+        write_file(arguments.svg, svg(title, charts))
 
 
 def positive(text):
