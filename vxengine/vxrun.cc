@@ -6,8 +6,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -22,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "vxengine/prefault.h"
 #include "vxengine/vx.h"
 
 namespace {
@@ -52,8 +55,8 @@ constexpr char kUsage[] =
     "refused, trapped, hit a limit or could not be given its input or rid of its output.\n";
 
 constexpr int kFailed = 125;
-constexpr size_t kLargestGuest = size_t{1}
-                                 << 28;  // bytes of file; what is there to catch is /dev/zero
+// Bytes of file; what is there to catch is /dev/zero.
+constexpr size_t kLargestGuest = size_t{1} << 28;
 
 int Fail(std::string_view reason) {
   absl::FPrintF(stderr, "vxrun: %s\n", reason);
@@ -99,22 +102,30 @@ class StandardIo final : public vx::Io {
 };
 
 absl::StatusOr<std::string> ReadFile(const char* path) {
-  std::FILE* const file = std::fopen(path, "rbe");
-  if (file == nullptr) return ErrnoStatus(path);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat file = {};
+  if (fd < 0 || fstat(fd, &file) != 0) return ErrnoStatus(path);
+  // What tells no size, a pipe for one, is read piece by piece. Room for one more byte finds the
+  // end.
+  const size_t piece = std::clamp<size_t>(file.st_size + 1, 4096, kLargestGuest);
   std::string bytes;
-  char piece[0x10000];
-  size_t count;
-  while ((count = std::fread(piece, 1, sizeof(piece), file)) > 0 && bytes.size() <= kLargestGuest) {
-    bytes.append(piece, count);
-  }
+  size_t size = 0;
   absl::Status status;
-  if (std::ferror(file)) {
-    status = ErrnoStatus(path);
-  } else if (bytes.size() > kLargestGuest) {
-    status = absl::InvalidArgumentError(absl::StrCat(path, ": too large for a guest"));
+  for (;;) {
+    if (size == bytes.size()) bytes.resize(size + piece);
+    const ssize_t count = read(fd, bytes.data() + size, bytes.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) status = ErrnoStatus(path);
+    if (count <= 0) break;
+    size += static_cast<size_t>(count);
+    if (size > kLargestGuest) {
+      status = absl::InvalidArgumentError(absl::StrCat(path, ": too large for a guest"));
+      break;
+    }
   }
-  std::fclose(file);
+  close(fd);
   if (!status.ok()) return status;
+  bytes.resize(size);
   return bytes;
 }
 
@@ -255,6 +266,7 @@ int ExitStatus(const vx::Outcome& outcome) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vx::PrefaultHeap();
   FillStandardDescriptors();
   signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv);

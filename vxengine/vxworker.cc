@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "vxengine/jail.h"
+#include "vxengine/prefault.h"
 #include "vxengine/vx.h"
 #include "vxengine/worker_protocol.h"
 
@@ -133,6 +134,7 @@ int main(int argc, char** argv) {
     constexpr std::string_view kMessage = "vxworker is started by decode services only\n";
     return write(STDERR_FILENO, kMessage.data(), kMessage.size()) < 0 ? 2 : 1;
   }
+  vx::PrefaultHeap();
   vx::Report report;
   try {
     report.status = vx::Decode(argv[1], &report);

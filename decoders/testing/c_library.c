@@ -56,6 +56,23 @@ static void TryHeap(void) {
   Check(huge == NULL && errno == ENOMEM, "heap: a request too large");
 }
 
+static void TryMoves(void) {
+  enum { kMost = 24 };
+  for (int size = 0; size <= kMost; ++size) {
+    for (int from = 0; from <= kMost; ++from) {
+      for (int to = 0; to <= kMost; ++to) {
+        unsigned char bytes[2 * kMost + 1];
+        for (unsigned i = 0; i < sizeof bytes; ++i) bytes[i] = (unsigned char)i;
+        memmove(bytes + to, bytes + from, (size_t)size);
+        for (int i = 0; i < (int)sizeof bytes; ++i) {
+          const int moved = i >= to && i < to + size;
+          Check(bytes[i] == (moved ? i - to + from : i), "memmove");
+        }
+      }
+    }
+  }
+}
+
 static void TryStrings(void) {
   char buffer[64] = "0123456789";
   memmove(buffer + 3, buffer, 10);
@@ -107,6 +124,7 @@ int main(void) {
   if (came_back == 0) JumpBack(5);
   Check(came_back == 5, "longjmp");
   TryHeap();
+  TryMoves();
   TryStrings();
   TryLongArithmetic();
   TrySorting();

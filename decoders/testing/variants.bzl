@@ -6,7 +6,7 @@ load("//decoders/sdk:vx.bzl", "LINK_ATTRS", "VxInfo", "archive_for_guests", "lin
 _LEVELS = ["O0", "O2", "O3", "Os"]
 
 # Both vectorise where they like, which official guests do not. Warnings are for the official build.
-_FLAGS = [flag for flag in GUEST_FLAGS if flag not in ["-O3", "-fno-tree-vectorize"]] + ["-w"]
+_FLAGS = [flag for flag in GUEST_FLAGS if flag not in ["-O3", "-fno-tree-vectorize", "-mno-stv"]] + ["-w"]
 
 # The compiler and what makes it compute in x87 registers (clang does so only where there is no SSE).
 _COMPILERS = {

@@ -7,7 +7,8 @@ compared does the same work in the same round, one behind the other, and its out
   native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead
   native64     the same by gcc -m64 -O2
 
-The interpreter, which is slower by a factor, gets an eighth of the work, and baselines of its own for that. Where a
+Beside them stand qemu-i386 with the first, and V8 with the programs' sources as WebAssembly (clang -O2, WASI's C library)
+in a process of node's. The interpreter, which is slower by a factor, gets an eighth of the work, and baselines of its own for that. Where a
 machine doesn't run 32-bit programs, or vxrun hasn't got an engine, what depends on it is absent, and told.
 """
 
@@ -34,6 +35,9 @@ TRAPPED = 125  # vxrun's exit status where the guest didn't end by itself
 # What lines of --stats begin with.
 STATISTICS = tuple(["vxrun: translated "] + [f"vxrun: {digit}" for digit in range(10)])
 BASELINES = ["same binary", "native32", "native64"]
+WASM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wasm.js")
+WASI_OF_NODE_18 = "--experimental-wasi-unstable-preview1"  # which later ones take and ignore
+STARTS = 40  # to the first byte of output, of each
 
 
 # What is run.
@@ -48,6 +52,7 @@ class Runner:
     placement: str | None = None
     baseline: str = ""
     works: tuple = ("full",)
+    kinds: tuple = ("programs", "micros")
 
     @property
     def in_sandbox(self):
@@ -65,6 +70,8 @@ def all_runners(vxrun):
         Runner("native 32-bit, gcc -O2", ".m32", baseline="native32", works=both),
         Runner("native 64-bit, gcc -O2", ".m64", baseline="native64", works=both),
         Runner("qemu-i386", ".native32", (shutil.which("qemu-i386") or "qemu-i386",), "qemu-i386"),
+        Runner("V8", ".wasm", (shutil.which("node") or "node", "--no-warnings", WASI_OF_NODE_18, WASM), "V8",
+               kinds=("programs",)),
         sandboxed("translator, exclusive", "translator", "exclusive"),
         sandboxed("translator, shared", "translator", "shared"),
         sandboxed("interpreter", "interpreter", works=("small",)),
@@ -340,8 +347,12 @@ class Bench:
         self.runners = [runner for runner in all_runners(self.vxrun) if self.is_there(runner)]
 
     def is_there(self, runner):
+        case = CASES_BY_NAME["search"]
+        program = self.program(runner, case)
         try:
-            self.processes.run(self.command(runner, CASES_BY_NAME["empty"], Work(("empty", "1"))), os.devnull)
+            if not os.path.exists(program):
+                raise Failed(f"{os.path.basename(program)} was not built")
+            self.processes.run(self.command(runner, case, case.works["quick"]), os.devnull)
         except Failed as failure:
             self.absent[runner.name] = str(failure)
         return runner.name not in self.absent
@@ -349,13 +360,15 @@ class Bench:
     def work(self, case, size):
         return case.works["quick" if self.quick else size]
 
-    def command(self, runner, case, work, *options):
+    def program(self, runner, case):
         decoder = os.path.join("decoders", case.guest, case.guest)
         guest = os.path.join("tools/benchmarks/guests", case.guest)
         if case.guest in DECODERS and runner.form in [".vx", ".native32"]:
             guest = decoder
-        path = os.path.abspath(os.path.join(self.binaries, guest + runner.form))
-        return [*runner.command, *options, path, *work.arguments]
+        return os.path.abspath(os.path.join(self.binaries, guest + runner.form))
+
+    def command(self, runner, case, work, *options):
+        return [*runner.command, *options, self.program(runner, case), *work.arguments]
 
     def measure(self, case, size, runner, *options):
         work = self.work(case, size)
@@ -372,7 +385,8 @@ class Bench:
         for case in self.cases:
             for size in ["full", "small"]:
                 for runner in self.runners:
-                    if size in runner.works and (case.name, runner.name) not in self.failed:
+                    able = size in runner.works and case.kind in runner.kinds
+                    if able and (case.name, runner.name) not in self.failed:
                         yield case, size, runner
 
     def fail(self, case, runner, failure):
@@ -537,9 +551,41 @@ class Results:
         lines.append(["geometric mean"] + cells + [""])
         return f"{kind}: ratio to {baseline}\n" + report.aligned(lines)
 
+    def ratios_to_markdown(self, kind, baseline):
+        runners = [r for r in self.bench.runners if r.baseline != baseline and kind in r.kinds]
+        lines = [[kind] + [runner.name for runner in runners]]
+        for case in self.of_kind(kind):
+            ratios = [self.ratio(case, self.size(runner), runner, baseline) for runner in runners]
+            lines.append([case.name] + [report.figure(ratio) if ratio else "–" for ratio in ratios])
+        means = [self.mean(kind, runner, baseline)[0] for runner in runners]
+        lines.append(["**geometric mean**"] + [f"**{report.figure(mean)}**" if mean else "–" for mean in means])
+        return report.markdown(lines)
+
+    def to_markdown(self, facts, start_up, chart):
+        """A page with what matters most of the tables."""
+        baseline = self.baseline()
+        parts = [
+            "# The engine beside native code",
+            f"Written by `tools/bench engine`, {facts['rounds']} rounds. CPU time as a multiple of that of {baseline}, the "
+            "median of the rounds' ratios; what is compared, and how, tells [the tools' page](../../tools/README.md).",
+        ]
+        if not facts["native32"]:
+            parts.append("**This machine does not run 32-bit programs**: so the ratios are to 64-bit code, which has "
+                         "twice the registers and 64-bit arithmetic.")
+        parts += [f"![chart]({chart})"] * bool(chart)
+        parts += [self.ratios_to_markdown(kind, baseline) for kind in self.kinds()]
+        parts.append(report.markdown([START_HEAD] + [start.cells() for start in start_up]))
+        parts.append("\n".join(f"- {group}: {report.listed(facts[group])}" for group in
+                               ["machine", "versions", "flags", "absent", "failed"] if facts[group]))
+        return "\n\n".join(parts) + "\n"
+
+    def baseline(self):
+        """The most telling one that runs here."""
+        return next(b for b in ["native32", "same binary", "native64"] if b in self.baselines())
+
     def charts(self):
         """Ratios to the most telling baseline, of what gets all of the work, and of the interpreter."""
-        baseline = next(b for b in ["native32", "same binary", "native64"] if b in self.baselines())
+        baseline = self.baseline()
         for size in ["full", "small"]:
             runners = [r for r in self.bench.runners if not r.baseline and self.size(r) == size]
             for kind in self.kinds():
@@ -555,10 +601,35 @@ class Results:
                     yield report.Chart(f"{kind}: CPU time, times {baseline} ({names})", bars)
 
 
-def start_up_to_text(samples):
-    lines = [["start to first byte of output, ms", "least", "median"]]
-    lines += [[name, f"{min(ms):.1f}", f"{statistics.median(ms):.1f}"] for name, ms in samples.items()]
-    return f"start-up: {STARTED.guest}, a small file, {len(next(iter(samples.values())))} times\n" + report.aligned(lines)
+@dataclasses.dataclass
+class Start:
+    """How long a runner took to its first byte, in each turn, and how much longer than the 64-bit program."""
+
+    name: str
+    milliseconds: list
+    over_native64: list
+
+    def to_json(self):
+        return {"runner": self.name, "milliseconds": self.milliseconds, "least": min(self.milliseconds),
+                "median": statistics.median(self.milliseconds),
+                "over_native64": statistics.median(self.over_native64) if self.over_native64 else None}
+
+    def cells(self):
+        over = f"{statistics.median(self.over_native64):.1f}" if self.over_native64 else "–"
+        return [self.name, f"{min(self.milliseconds):.1f}", f"{statistics.median(self.milliseconds):.1f}", over]
+
+
+def starts(samples, runners):
+    native64 = next((samples[r.name] for r in runners if r.baseline == "native64" and r.name in samples), [])
+    return [Start(name, ms, [a - b for a, b in zip(ms, native64)]) for name, ms in samples.items()]
+
+
+START_HEAD = ["start to first byte of output, ms", "least", "median", "median over native64"]
+
+
+def start_up_to_text(start_up):
+    lines = [START_HEAD] + [start.cells() for start in start_up]
+    return f"start-up: {STARTED.guest}, a small file, {len(start_up[0].milliseconds)} times\n" + report.aligned(lines)
 
 
 def translation_to_text(translation):
@@ -573,6 +644,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     report.add_options(parser)
     parser.add_argument("--only", metavar="SUBSTRING", default="", help="cases with this in their names")
+    parser.add_argument("--markdown", metavar="FILE", help="where to write the ratios as a page")
     parser.add_argument("--dir", help="where inputs and outputs lie (default: /dev/shm, or the folder for temporary files)")
     parser.add_argument("--vxrun", metavar="FILE", help="another vxrun than the one just built")
     parser.add_argument("--binaries", required=True, help=argparse.SUPPRESS)  # tools/bench knows
@@ -590,7 +662,7 @@ def main():
             print(f"absent: {name}: {why}", file=sys.stderr)
         bench.warm_up()
         results = Results(bench, report.alternate(rounds, bench.round))
-        start_up = bench.start_up(3 if arguments.quick else 20)
+        start_up = starts(bench.start_up(3 if arguments.quick else STARTS), bench.runners)
         cases = list(results.cases_to_json())
 
     native32 = not any(runner.name in bench.absent for runner in all_runners(bench.vxrun)
@@ -600,11 +672,13 @@ def main():
         "versions": {
             "gcc": report.first_line("gcc", "--version"),
             "qemu-i386": report.first_line("qemu-i386", "--version"),
+            "node": report.first_line("node", "--version"),
+            "clang": report.first_line("clang-14", "--version"),
             "glibc": report.first_line("dpkg-query", "-W", "-f", "${Version}", "libc6-dev"),
             "commit": report.first_line("git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty"),
         },
         "flags": "vxrun: bazel build --config=opt; native32: gcc -m32 -msse2 -mfpmath=sse -O2 -static; "
-                 "native64: gcc -m64 -O2 -static; guests: decoders/sdk/flags.bzl",
+                 "native64: gcc -m64 -O2 -static; V8: clang --target=wasm32-wasi -O2; guests: decoders/sdk/flags.bzl",
         "rounds": rounds,
         "native32": "runs" if native32 else None,
         "absent": bench.absent,
@@ -622,12 +696,14 @@ def main():
     if not native32:
         note += "\nTHIS MACHINE DOES NOT RUN 32-BIT PROGRAMS: there are no ratios to native 32-bit code."
     report.print_text("engine", tables, note, {**facts, "native32": facts["native32"] or "does not run here"})
+    if arguments.markdown:
+        chart = arguments.svg and os.path.relpath(arguments.svg, os.path.dirname(arguments.markdown) or ".")
+        report.write_file(arguments.markdown, results.to_markdown(facts, start_up, chart))
     report.write_files(arguments, "engine", {
         **facts,
         "cases": cases,
         "mean": {kind: results.means_to_json(kind) for kind in results.kinds()},
-        "start_up": [{"runner": name, "milliseconds": ms, "least": min(ms), "median": statistics.median(ms)}
-                     for name, ms in start_up.items()],
+        "start_up": [start.to_json() for start in start_up],
         "translation": [{"name": case, "runner": runner, "instructions": count, "seconds": seconds,
                          "seconds_per_instruction": seconds / max(1, count)}
                         for (case, runner), (count, seconds) in bench.translation.items()],

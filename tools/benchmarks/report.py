@@ -33,6 +33,17 @@ def aligned(lines):
     return "\n".join(line.rstrip() for line in text)
 
 
+def markdown(lines):
+    """Rows of cells as a table, of which the first row is the head."""
+    rule = ["---"] + ["--:"] * (len(lines[0]) - 1)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule] + lines[1:])
+
+
+def listed(values):
+    """A value, or a dict of them, on one line."""
+    return ", ".join(f"{key} {value}" for key, value in values.items()) if isinstance(values, dict) else str(values)
+
+
 @dataclasses.dataclass
 class Bar:
     name: str
@@ -207,19 +218,22 @@ def print_text(title, tables, note, facts):
         print("\n" + table)
     print("\n" + note)
     for group, values in facts.items():
-        if isinstance(values, dict):
-            values = ", ".join(f"{key} {value}" for key, value in values.items())
-        print(f"{group}: {values}")
+        print(f"{group}: {listed(values)}")
+
+
+def write_file(path, text):
+    """Writes it into its folder, which need not be there yet."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def write_files(arguments, title, members, charts):
     """The files of --json and --svg, where they are asked for."""
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"benchmark": title, **members}, file, indent=1)
+        write_file(arguments.json, json.dumps({"benchmark": title, **members}, indent=1) + "\n")
     if arguments.svg:
-        with open(arguments.svg, "w") as file:
-            file.write(svg(title, charts))
+        write_file(arguments.svg, svg(title, charts))
 
 
 def positive(text):

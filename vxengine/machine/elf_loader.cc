@@ -235,9 +235,12 @@ bool MapImage(const Image& image, const Layout& layout, std::span<const std::str
   }
 
   for (const Segment& segment : image.segments) {
-    memory->Map(segment.first_page(), segment.end_page() - segment.first_page(),
-                segment.permissions);
+    const uint32_t first = segment.first_page(), count = segment.end_page() - first;
+    memory->Map(first, count, Memory::kRead | Memory::kWrite);
     memory->Initialize(segment.address, segment.bytes);
+    if ((segment.permissions & Memory::kWrite) == 0) {
+      memory->Map(first, count, segment.permissions);
+    }
   }
   memory->Map(layout.stack_begin / Memory::kPageSize, stack_size / Memory::kPageSize,
               Memory::kRead | Memory::kWrite);

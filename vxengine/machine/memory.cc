@@ -141,7 +141,10 @@ bool Memory::Write(uint32_t address, std::span<const uint8_t> from, uint32_t* fa
 }
 
 void Memory::Initialize(uint32_t address, std::span<const uint8_t> from) {
-  if (backing_ == nullptr || from.empty()) return Copy(address, from);
+  uint32_t fault;
+  if (backing_ == nullptr || CheckRange(address, from.size(), kWrite, &fault)) {
+    return Copy(address, from);
+  }
   // The host keeps to the permissions: they are lifted meanwhile, page by page, since they may
   // differ.
   const uint32_t first = address / kPageSize;

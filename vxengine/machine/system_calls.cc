@@ -20,7 +20,7 @@ SystemCalls::SystemCalls(Memory* memory, Registers* registers, SystemCallHost* h
       host_(host),
       layout_(layout),
       output_limit_(output_limit),
-      piece_(std::make_unique<std::array<uint8_t, kPiece>>()),
+      piece_(std::make_unique_for_overwrite<std::array<uint8_t, kPiece>>()),
       break_(layout.initial_break) {}
 
 SystemCalls::Result SystemCalls::Call() {

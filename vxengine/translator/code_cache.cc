@@ -19,6 +19,7 @@ constexpr uint64_t kPage = 4096;
 constexpr uint32_t kRegionAlignment = 16;
 constexpr uint8_t kInt3 = 0xcc;
 constexpr uint64_t kNewPages = 16;  // that are mapped at once
+constexpr uint64_t kNear = 8;       // pages
 
 // A table of entries up to this size is made present at once: faults cost more than zeroes.
 constexpr uint64_t kSmallTable = uint64_t{1} << 20;
@@ -110,31 +111,48 @@ absl::Status CodeCache::Initialize(const GuestText& text) {
              -1, 0) == MAP_FAILED) {
       return Failed("making the table of entries accessible");
     }
-    covered_.emplace_back(range.address, range.address + range.bytes.size() - 1);
+    const uint32_t last = range.address + static_cast<uint32_t>(range.bytes.size() - 1);
+    covered_.push_back({range.address, last,
+                        std::make_unique<std::atomic<uint64_t>[]>(range.bytes.size() / 64 + 1)});
   }
   const std::span<const uint8_t> runtime = RuntimeBytes();
   const Region region{.code = {runtime.begin(), runtime.end()}};
-  absl::Status status = Open();
-  status.Update(Write(region, {}));
-  status.Update(Close());
-  // The routines' pages are never written again: threads that come and go are in them at any time.
-  next_ = static_cast<uint32_t>((next_ + kPage - 1) / kPage * kPage);
-  return status;
+  // In place with the first regions. The routines' pages are never written again: threads that come
+  // and go are in them at any time.
+  Stage(region.code, kPage);
+  return absl::OkStatus();
 }
 
 std::atomic_ref<uint32_t> CodeCache::Slot(uint32_t eip) const {
   return std::atomic_ref(reinterpret_cast<uint32_t*>(entries())[eip]);
 }
 
-bool CodeCache::Covers(uint32_t eip) const {
-  for (const auto& [first, last] : covered_) {
-    if (eip >= first && eip <= last) return true;
+const CodeCache::Covered* CodeCache::FindCovered(uint32_t eip) const {
+  for (const Covered& covered : covered_) {
+    if (eip >= covered.first && eip <= covered.last) return &covered;
   }
-  return false;
+  return nullptr;
 }
 
+bool CodeCache::Covers(uint32_t eip) const { return FindCovered(eip) != nullptr; }
+
 uint32_t CodeCache::Find(uint32_t eip) const {
-  return Covers(eip) ? Slot(eip).load(std::memory_order_acquire) : 0;
+  const Covered* const covered = FindCovered(eip);
+  if (covered == nullptr) return 0;
+  const uint32_t at = eip - covered->first;
+  const uint64_t bits = covered->has_entry[at / 64].load(std::memory_order_relaxed);
+  return bits >> at % 64 & 1 ? Slot(eip).load(std::memory_order_acquire) : 0;
+}
+
+// What already has an entry keeps it.
+void CodeCache::Enter(uint32_t eip, uint32_t offset) {
+  const Covered* const covered = FindCovered(eip);
+  if (covered == nullptr) return;  // code that ran off the end of executable memory: it traps
+  const uint32_t at = eip - covered->first;
+  const uint64_t bit = uint64_t{1} << at % 64;
+  if ((covered->has_entry[at / 64].load(std::memory_order_relaxed) & bit) != 0) return;
+  Slot(eip).store(offset, std::memory_order_release);
+  covered->has_entry[at / 64].fetch_or(bit, std::memory_order_relaxed);
 }
 
 absl::Status CodeCache::Check(const Region& region, VerifiedRegion* verified) const {
@@ -178,66 +196,88 @@ absl::Status CodeCache::Install(const Region& region) {
   if (absl::Status status = Check(region, &verified); !status.ok()) return status;
 
   is_entry_.resize((next_ + region.code.size()) / 64 + 1);
-  std::vector<Patch> patches;
   for (const Entry& entry : region.entries) {
     const uint32_t offset = next_ + entry.offset;
     is_entry_[offset / 64] |= uint64_t{1} << offset % 64;
     const auto waiting = waiting_.find(entry.eip);
     if (waiting == waiting_.end() || !VerifyTarget(offset, rules_)) continue;
-    for (uint32_t rel32 : waiting->second) patches.push_back({rel32, offset});
+    for (uint32_t rel32 : waiting->second) patches_.push_back({rel32, offset});
     waiting_.erase(waiting);
   }
   const uint32_t start = next_;
-  if (absl::Status status = Write(region, patches); !status.ok()) return status;
+  Stage(region.code, kRegionAlignment);
   for (const Link& link : region.links) {
     waiting_[link.target].push_back(start + link.rel32);
   }
-  for (const Entry& entry : region.entries) {
-    if (!Covers(entry.eip)) continue;  // code that ran off the end of executable memory: it traps
-    uint32_t none = 0;
-    Slot(entry.eip).compare_exchange_strong(none, start + entry.offset, std::memory_order_release);
-  }
+  for (const Entry& entry : region.entries) Enter(entry.eip, start + entry.offset);
   return absl::OkStatus();
+}
+
+void CodeCache::Stage(std::span<const uint8_t> code, uint32_t alignment) {
+  staged_.insert(staged_.end(), code.begin(), code.end());
+  const uint32_t end = next_ + static_cast<uint32_t>(code.size());
+  next_ = (end + alignment - 1) / alignment * alignment;
+  staged_.resize(staged_.size() + (next_ - end), kInt3);
 }
 
 absl::Status CodeCache::Open() {
   writing_.store(1, std::memory_order_seq_cst);
-  return absl::OkStatus();
+  // Other threads see entries before the code is in place: they mustn't find INT3 there.
+  const uint64_t page = next_ / kPage;
+  if (page >= sealed_) return absl::OkStatus();
+  const absl::Status status = Protect(page, sealed_, PROT_READ | PROT_WRITE);
+  if (status.ok()) sealed_ = page;
+  return status;
 }
 
 absl::Status CodeCache::Close() {
-  std::sort(writable_.begin(), writable_.end());
-  absl::Status status;
-  for (size_t n = 0; n < writable_.size();) {
-    const uint64_t first = writable_[n].first;
-    uint64_t last = writable_[n].second;
-    for (++n; n < writable_.size() && writable_[n].first <= last &&
-              (writable_[n].second - first) * kPage <= CodeRange::kMostAtOnce;
-         ++n) {
-      last = std::max(last, writable_[n].second);
-    }
-    if (mprotect(code() + first * kPage, (last - first) * kPage, PROT_READ | PROT_EXEC) != 0) {
-      status = Failed("making pages executable");
-    }
-  }
-  writable_.clear();
+  const absl::Status status = PutInPlace();
+  staged_.clear();
+  patches_.clear();
   writing_.store(0, std::memory_order_seq_cst);
   return status;
 }
 
-// Pages that have been used before are made writable, new ones mapped, some more than are needed,
-// and filled with INT3.
-absl::Status CodeCache::MakeWritable(uint64_t first, uint64_t last) {
-  for (; first < last && first < mapped_; ++first) {
-    const bool is_writable = std::any_of(
-        writable_.begin(), writable_.end(),
-        [&](const auto& range) { return range.first <= first && first < range.second; });
-    if (is_writable) continue;
-    if (mprotect(code() + first * kPage, kPage, PROT_READ | PROT_WRITE) != 0) {
-      return Failed("making pages writable");
-    }
-    writable_.emplace_back(first, first + 1);
+// Pages change their protection in few calls, each of which may cost tens of microseconds: pages
+// that lie near each other do it together.
+absl::Status CodeCache::PutInPlace() {
+  const uint32_t start = next_ - static_cast<uint32_t>(staged_.size());
+  std::vector<uint64_t> pages = {start / kPage};
+  for (const Patch& patch : patches_) {
+    if (patch.rel32 >= start) continue;
+    pages.push_back(patch.rel32 / kPage);
+    pages.push_back((patch.rel32 + 3) / kPage);
   }
+  std::sort(pages.begin(), pages.end());
+  struct Range {
+    uint64_t first, last;
+  };
+  std::vector<Range> ranges;
+  for (uint64_t page : pages) {
+    if (ranges.empty() || page > ranges.back().last + kNear) ranges.push_back({page, page + 1});
+    ranges.back().last = page + 1;
+  }
+  ranges.back().last = (next_ - 1) / kPage + 1;
+
+  absl::Status status = MapPages(ranges.back().last);
+  for (const Range& range : ranges) {
+    status.Update(Protect(range.first, std::min(range.last, sealed_), PROT_READ | PROT_WRITE));
+  }
+  if (!status.ok()) return status;
+  std::copy(staged_.begin(), staged_.end(), code() + start);
+  for (const Patch& patch : patches_) {
+    const uint32_t distance = patch.target - (patch.rel32 + 4);
+    memcpy(code() + patch.rel32, &distance, sizeof distance);
+  }
+  for (const Range& range : ranges) {
+    status.Update(Protect(range.first, range.last, PROT_READ | PROT_EXEC));
+  }
+  sealed_ = ranges.back().last;
+  return status;
+}
+
+// Gives the pages up to `last` memory, some more than that, and fills it with INT3.
+absl::Status CodeCache::MapPages(uint64_t last) {
   if (last <= mapped_) return absl::OkStatus();
   const uint64_t end = std::max(last, mapped_ + kNewPages);
   uint8_t* const at = code() + mapped_ * kPage;
@@ -247,25 +287,19 @@ absl::Status CodeCache::MakeWritable(uint64_t first, uint64_t last) {
     return Failed("mapping pages");
   }
   memset(at, kInt3, size);
-  writable_.emplace_back(mapped_, end);
   mapped_ = end;
   return absl::OkStatus();
 }
 
-absl::Status CodeCache::Write(const Region& region, std::span<const Patch> patches) {
-  const uint32_t end = next_ + static_cast<uint32_t>(region.code.size());
-  absl::Status status = MakeWritable(next_ / kPage, (end - 1) / kPage + 1);
-  for (const Patch& patch : patches) {
-    status.Update(MakeWritable(patch.rel32 / kPage, (patch.rel32 + 3) / kPage + 1));
+absl::Status CodeCache::Protect(uint64_t first, uint64_t last, int protection) {
+  while (first < last) {
+    const uint64_t count = std::min(last - first, CodeRange::kMostAtOnce / kPage);
+    if (mprotect(code() + first * kPage, count * kPage, protection) != 0) {
+      return Failed("changing the protection of pages");
+    }
+    first += count;
   }
-  if (!status.ok()) return status;
-  std::copy(region.code.begin(), region.code.end(), code() + next_);
-  for (const Patch& patch : patches) {
-    const uint32_t distance = patch.target - (patch.rel32 + 4);
-    memcpy(code() + patch.rel32, &distance, sizeof distance);
-  }
-  next_ = (end + kRegionAlignment - 1) / kRegionAlignment * kRegionAlignment;
-  return status;
+  return absl::OkStatus();
 }
 
 }  // namespace vx

@@ -6,8 +6,8 @@
 //             is the routine that says so). A table of 16 GiB of which only what belongs to
 //             executable guest pages can be accessed; indirect jumps read it without any check.
 //
-// Pages of code are readable and executable, or readable and writable while a region is put there;
-// never both. Space is never used again while the cache lives.
+// Pages of code are readable and executable, or readable and writable before the first region is
+// put there and while others are; never both. Space is never used again while the cache lives.
 #ifndef VXENGINE_TRANSLATOR_CODE_CACHE_H_
 #define VXENGINE_TRANSLATOR_CODE_CACHE_H_
 
@@ -73,8 +73,8 @@ class CodeCache {
   // Where the next region will lie.
   uint32_t next_offset() const { return next_; }
 
-  // Regions are put into the cache between these two: pages are made writable when a region needs
-  // them, and executable again all at once.
+  // Regions are installed between these two. Close puts them in place: pages that it needs are
+  // writable meanwhile, and executable again all at once.
   absl::Status Open();
   absl::Status Close();
 
@@ -95,24 +95,37 @@ class CodeCache {
   struct Patch {
     uint32_t rel32, target;
   };
+  // Guest addresses that have a place in the table, and a bit for each that has an entry there:
+  // what is asked for most has none, and the bits lie closer together.
+  struct Covered {
+    uint32_t first, last;
+    std::unique_ptr<std::atomic<uint64_t>[]> has_entry;
+  };
 
   CodeCache(std::unique_ptr<CodeArena> arena, CodePlacement placement, uint8_t budget_offset);
   absl::Status Initialize(const GuestText& text);
   absl::Status Check(const Region& region, VerifiedRegion* verified) const;
-  absl::Status Write(const Region& region, std::span<const Patch> patches);
-  absl::Status MakeWritable(uint64_t first, uint64_t last);
+  void Stage(std::span<const uint8_t> code, uint32_t alignment);
+  absl::Status PutInPlace();
+  absl::Status MapPages(uint64_t last);
+  absl::Status Protect(uint64_t first, uint64_t last, int protection);
   bool IsEntry(uint32_t offset) const {
     return is_entry_.size() > offset / 64 && (is_entry_[offset / 64] >> offset % 64 & 1) != 0;
   }
   std::atomic_ref<uint32_t> Slot(uint32_t eip) const;
+  const Covered* FindCovered(uint32_t eip) const;
+  void Enter(uint32_t eip, uint32_t offset);
 
   const std::unique_ptr<CodeArena> arena_;
   std::vector<uint32_t> stubs_, helpers_;
   VerifierRules rules_;
-  std::vector<std::pair<uint32_t, uint32_t>> covered_;  // first and last guest address
+  std::vector<Covered> covered_;
   uint32_t next_ = 0;
-  uint64_t mapped_ = 0;                                  // pages of code up to here have been used
-  std::vector<std::pair<uint64_t, uint64_t>> writable_;  // pages, from and to
+  uint64_t mapped_ = 0;  // pages of code up to here have memory
+  uint64_t sealed_ =
+      0;  // and up to here are executable; the rest is writable, and filled with INT3
+  std::vector<uint8_t> staged_;  // code that ends at next_ and isn't in place yet
+  std::vector<Patch> patches_;   // to be made then
   std::vector<uint64_t> is_entry_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> waiting_;  // guest address -> rel32s
   std::atomic<uint32_t> writing_{0};

@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translation
   context.return_stack_top = cpu->run_memory_->stack_top();
   context.memory = space->base();
   cpu->SetTranslation(*translation);
-  cpu->interpreter_ = std::make_unique<Interpreter>(memory, &context.registers, profile);
+  cpu->memory_ = memory;
   return cpu;
 }
 
@@ -273,6 +273,9 @@ TranslatedCpu::Stop TranslatedCpu::Interpret() {
   if (counted_ && context.budget == 0) return Stop::kBudget;
   if (context.uses_x87 != 0) ImageToX87(context.fxsave, &registers.x87);
   registers.eip = context.eip;
+  if (!interpreter_) {
+    interpreter_ = std::make_unique<Interpreter>(memory_, &registers, mode_.profile);
+  }
   const uint64_t before = interpreter_->instructions();
   const uint64_t budget =
       counted_ ? std::min<uint64_t>(static_cast<uint64_t>(context.budget), kStep) : kStep;

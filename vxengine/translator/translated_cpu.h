@@ -103,7 +103,8 @@ class TranslatedCpu {
   bool counted_ = false;
   std::unique_ptr<RunMemory> run_memory_;
   Context* context_ = nullptr;  // run_memory_'s
-  std::unique_ptr<Interpreter> interpreter_;
+  Memory* memory_ = nullptr;
+  std::unique_ptr<Interpreter> interpreter_;  // made when it is first needed
   std::unique_ptr<class GuestThread> thread_;
   std::mutex thread_mutex_;
   int thread_id_ = 0;

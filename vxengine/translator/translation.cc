@@ -11,7 +11,7 @@ namespace vx {
 namespace {
 
 // Guest instructions that are translated together.
-constexpr uint32_t kBatch = 1500;
+constexpr uint32_t kBatch = 4000;
 
 std::vector<std::unique_ptr<CodeArena>> reserved_arenas;
 

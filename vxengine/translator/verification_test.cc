@@ -274,6 +274,9 @@ class Victim {
     text_ = std::make_unique<GuestText>(image_);
     translator_ = std::make_unique<RegionTranslator>(text_.get(), OptionsFor(mode));
     cache_ = *CodeCache::Create(*CodeArena::Reserve(), *text_, mode.placement, VX_CTX_BUDGET);
+    absl::Status status = cache_->Open();
+    status.Update(cache_->Close());
+    EXPECT_TRUE(status.ok()) << status;
   }
 
   // Calls `damage` with each region, then installs it as it should be.
@@ -286,7 +289,9 @@ class Victim {
       const Region region = translator_->Translate(
           eip, cache_->next_offset(), [this](uint32_t at) { return cache_->Find(at); });
       damage(region);
-      const absl::Status status = cache_->Install(region);
+      absl::Status status = cache_->Open();
+      status.Update(cache_->Install(region));
+      status.Update(cache_->Close());
       ASSERT_TRUE(status.ok()) << status;
       ASSERT_NE(cache_->Find(eip), 0u);
       for (const Link& link : region.links) work.push_back(link.target);

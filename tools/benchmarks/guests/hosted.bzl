@@ -1,4 +1,4 @@
-"""hosted_program and benchmark_guest: guests' sources as programs of the machine's own C library."""
+"""hosted_programs and benchmark_guest: guests' sources as programs of the machine's own C library, and of WASI's."""
 
 load("//decoders/sdk:flags.bzl", "TOOL_ENV")
 load("//decoders/sdk:vx.bzl", "vx_decoder")
@@ -6,12 +6,22 @@ load("//decoders/sdk:vx.bzl", "vx_decoder")
 # What a user of gcc would say, and what makes the strictest baseline of it: nothing dynamic and no position
 # independence, which cost 32-bit code a register; SSE2, with which floating point has a guest's results.
 # Sections, because libraries are there without the half that no decoder needs.
-HOSTED_FLAGS = ["-O2", "-static", "-ffunction-sections", "-Wl,--gc-sections", "-DNDEBUG"]
+HOSTED_FLAGS = ["-O2", "-static", "-ffunction-sections", "-DNDEBUG"]
+HOSTED_LINK_FLAGS = ["-Wl,--gc-sections"]
 
-# <asm/…> of x86-64 is 32-bit code's too.
-MACHINE_FLAGS = {
-    "m32": ["-m32", "-isystem", "/usr/include/x86_64-linux-gnu", "-msse2", "-mfpmath=sse"],
-    "m64": ["-m64"],
+# How programs are made for a machine. <asm/…> of x86-64 is 32-bit code's too; gcc makes no WebAssembly.
+MACHINES = {
+    "m32": struct(
+        compiler = "/usr/bin/gcc",
+        flags = ["-m32", "-isystem", "/usr/include/x86_64-linux-gnu", "-msse2", "-mfpmath=sse"],
+        link_flags = [],
+    ),
+    "m64": struct(compiler = "/usr/bin/gcc", flags = ["-m64"], link_flags = []),
+    "wasm": struct(
+        compiler = "/usr/bin/clang-14",
+        flags = ["--target=wasm32-wasi"],
+        link_flags = ["-Wl,-z,stack-size=1048576"],
+    ),
 }
 
 _VISIBILITY = [
@@ -55,8 +65,9 @@ _sources_aspect = aspect(implementation = _sources_aspect_impl, attr_aspects = [
 
 def _hosted_program_impl(ctx):
     sources = ctx.attr.guest[_SourcesInfo]
-    shim = struct(srcs = tuple(ctx.files._shim), headers = (), copts = (), local_defines = (), own = True)
-    flags = MACHINE_FLAGS[ctx.attr.machine] + HOSTED_FLAGS
+    shim = struct(srcs = tuple(ctx.files.shim), headers = (), copts = (), local_defines = (), own = True)
+    machine = MACHINES[ctx.attr.machine]
+    flags = machine.flags + HOSTED_FLAGS
     objects = []
     for library in sources.libraries.to_list() + [shim]:
         for src in library.srcs:
@@ -72,7 +83,7 @@ def _hosted_program_impl(ctx):
             args.add("-c", src)
             args.add("-o", obj)
             ctx.actions.run(
-                executable = "/usr/bin/gcc",
+                executable = machine.compiler,
                 arguments = [args],
                 inputs = depset([src] + list(library.headers), transitive = [sources.headers]),
                 outputs = [obj],
@@ -83,12 +94,12 @@ def _hosted_program_impl(ctx):
             objects.append(obj)
     program = ctx.actions.declare_file(ctx.label.name)
     args = ctx.actions.args()
-    args.add_all(flags)
+    args.add_all(flags + HOSTED_LINK_FLAGS + machine.link_flags)
     args.add("-o", program)
     args.add_all(objects)
     args.add("-lm")
     ctx.actions.run(
-        executable = "/usr/bin/gcc",
+        executable = machine.compiler,
         arguments = [args],
         inputs = objects,
         outputs = [program],
@@ -101,30 +112,34 @@ _hosted_program = rule(
     implementation = _hosted_program_impl,
     attrs = {
         "guest": attr.label(mandatory = True, aspects = [_sources_aspect]),
-        "machine": attr.string(values = MACHINE_FLAGS.keys()),
-        "_shim": attr.label_list(default = ["//tools/benchmarks/guests:hosted.c"], allow_files = True),
+        "machine": attr.string(values = MACHINES.keys()),
+        "shim": attr.label_list(allow_files = True),
     },
     executable = True,
 )
 
 def hosted_programs(name, guest):
-    """NAME.m32 and NAME.m64: a vx_decoder's sources, and its libraries', built by gcc with the machine's C library.
+    """NAME.m32, NAME.m64, NAME.wasm: a vx_decoder's sources, and its libraries', with another C library.
+
+    That is the machine's own, or WASI's, which has no system calls by number: a guest that makes some has no NAME.wasm
+    that could be built.
 
     Args:
       name: the programs' name without the machine.
       guest: the label of the vx_decoder, in full.
     """
-    for machine in MACHINE_FLAGS:
+    for machine in MACHINES:
         _hosted_program(
             name = "%s.%s" % (name, machine),
             guest = guest + "_main",
             machine = machine,
+            shim = [] if machine == "wasm" else ["//tools/benchmarks/guests:hosted.c"],
             tags = ["manual"],
             visibility = _VISIBILITY,
         )
 
 def benchmark_guest(name):
-    """The guest NAME.c with all its native forms: NAME.vx, NAME.native32, NAME.m32 and NAME.m64."""
+    """The guest NAME.c with all its native forms: NAME.vx, NAME.native32, NAME.m32, NAME.m64 and NAME.wasm."""
     vx_decoder(
         name = name,
         srcs = [
