@@ -227,12 +227,6 @@ vx_runtime_bail:
   subl %esi, %r10d
   cmpl $16, %r10d
   jb 30f
-  /* A few words were likely stored one by one just before: a wider load would have to wait until all of
-   * them have left the store buffer (Intel optimization manual, "store forwarding"). */
-  .if \size == 4
-  cmpl $8, %ecx
-  jbe 30f
-  .endif
   .if \native
   cmpl $1024/\size, %ecx
   jae 31f
@@ -298,7 +292,7 @@ vx_runtime_bail:
   .if \size == 1
   piece \seg, movzbl, %r10d, 1, 1, , addl
   .else
-  piece \seg, movl, %r10d, 4, 1, , addl
+  piece \seg, movd, %xmm8, 4, 1, , addl
   .endif
   jmp 30b
 40: /* Down, an item at a time. */
