@@ -251,7 +251,7 @@ TEST(DecoderTest, TheOperandSizePrefixTrapsOnBranches) {
   }
 }
 
-TEST(DecoderTest, TheIntegerProfileHasNoSse) {
+TEST(DecoderTest, TheIntegerProfileHasNoFloatingPoint) {
   for (const Bytes& bytes :
        {Bytes{0x66, 0x0f, 0xef, 0xc0}, Bytes{0x0f, 0xae, 0x10}, Bytes{0x0f, 0x58, 0xc0},
         Bytes{0xf2, 0x0f, 0x2d, 0xc0}, Bytes{0xd8, 0xc0}, Bytes{0xdd, 0x00}, Bytes{0xdf, 0xe0}}) {
