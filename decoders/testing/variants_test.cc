@@ -33,14 +33,10 @@ struct EngineCase {
   vx::Placement placement = vx::Placement::kShared;
 };
 
-const std::vector<EngineCase> kTranslators = {
-    {.name = "exclusive", .placement = vx::Placement::kExclusive}, {.name = "shared"}};
-
-std::vector<EngineCase> AllEngines() {
-  std::vector<EngineCase> engines = kTranslators;
-  engines.push_back({.name = "interpreter", .engine = vx::Engine::kInterpreter});
-  return engines;
-}
+const std::vector<EngineCase> kEngines = {
+    {.name = "exclusive", .placement = vx::Placement::kExclusive},
+    {.name = "shared"},
+    {.name = "interpreter", .engine = vx::Engine::kInterpreter}};
 
 std::string File(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -182,7 +178,7 @@ class VariantsTest : public testing::TestWithParam<std::tuple<const char*, const
 };
 
 TEST_P(VariantsTest, TheCLibraryPassesItsTrial) {
-  for (const EngineCase& engine : AllEngines()) {
+  for (const EngineCase& engine : kEngines) {
     SCOPED_TRACE(engine.name);
     ExpectSame(Run(engine, Guest("c_library"), {}, "three words here\n"),
                {.output = "0 failures\n"});
@@ -194,7 +190,7 @@ TEST_P(VariantsTest, DecodersGiveBackWhatWasEncoded) {
     for (const Input& original : Originals()) {
       for (int level : {1, 9}) {
         const std::string encoded = Encode(decoder, original.bytes, level);
-        for (const EngineCase& engine : AllEngines()) {
+        for (const EngineCase& engine : kEngines) {
           SCOPED_TRACE(testing::Message()
                        << decoder << " " << level << " " << original.name << " " << engine.name);
           ExpectSame(Run(engine, Guest(decoder), {}, encoded), {.output = original.bytes});
@@ -212,7 +208,7 @@ TEST_P(VariantsTest, DecodersSayTheSameOfDamagedInput) {
            {encoded.substr(0, at), FlipBit(encoded, 8 * at + at % 8)}) {
         // No variant is more right than the others; the tests of decoders tell what they must say.
         static auto& first = *new std::map<std::pair<std::string, std::string>, GuestRun>;
-        for (const EngineCase& engine : AllEngines()) {
+        for (const EngineCase& engine : kEngines) {
           SCOPED_TRACE(testing::Message() << decoder << " " << damaged.size() << " bytes, " << at
                                           << " " << engine.name);
           GuestRun run = Run(engine, Guest(decoder), {}, damaged);
@@ -227,18 +223,17 @@ TEST_P(VariantsTest, DecodersSayTheSameOfDamagedInput) {
 TEST_P(VariantsTest, IntegerProgramsComputeWhatTheHostDoes) {
   for (const Work& work : IntegerWork()) {
     ASSERT_EQ(Expected(work).failure, "");
-    for (const EngineCase& engine : AllEngines()) {
+    for (const EngineCase& engine : kEngines) {
       SCOPED_TRACE(testing::PrintToString(work) + " " + engine.name);
       ExpectSame(Run(engine, Guest(work.guest), work.arguments, work.input), Expected(work));
     }
   }
 }
 
-// The interpreter has no floating-point arithmetic.
 TEST_P(VariantsTest, FloatingPointProgramsComputeWhatTheHostDoes) {
   for (const Work& work : FloatingPointWork()) {
     ASSERT_EQ(Expected(work).failure, "");
-    for (const EngineCase& engine : kTranslators) {
+    for (const EngineCase& engine : kEngines) {
       SCOPED_TRACE(testing::PrintToString(work) + " " + engine.name);
       ExpectSame(Run(engine, Guest(work.guest), work.arguments, work.input), Expected(work));
     }
@@ -254,7 +249,7 @@ TEST_P(VariantsTest, FloatingPointInX87RegistersIsWhatAnEmulatorComputes) {
     const GuestRun expected = RunNative("/usr/bin/qemu-i386", arguments, work.input);
     ASSERT_EQ(expected.failure, "");
     ASSERT_EQ(expected.exit_status, 0u) << expected.diagnostics;
-    for (const EngineCase& engine : kTranslators) {
+    for (const EngineCase& engine : kEngines) {
       SCOPED_TRACE(testing::PrintToString(work) + " " + engine.name);
       ExpectSame(Run(engine, guest, work.arguments, work.input), expected);
     }

@@ -707,6 +707,12 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
   test.code = encoding.code;
   FpState& state = test.state;
   state.x87 = MakeX87(random, encoding.waits);
+  if (form.name == "fscale" && Chance(random, 50)) {
+    X87State& x87 = state.x87;
+    const unsigned top = x87.status >> 11 & 7;
+    x87.reg[(top + 1) & 7] = MakeScale(random, x87.reg[top]);
+    Settle(&x87);
+  }
   state.mxcsr = MakeMxcsr(random);
   state.eflags = VX_INITIAL_EFLAGS | StatusFlags(Below(random, 64));
   state.ecx = static_cast<uint32_t>(random());

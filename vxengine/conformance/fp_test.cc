@@ -1,6 +1,6 @@
 // x87 and SSE arithmetic, as an engine has it, against this machine's CPU: every form, every
 // rounding mode and precision, denormals, NaNs, flags and traps. --cases=N for other numbers of
-// them. The interpreter has none of it.
+// them.
 #include <gtest/gtest.h>
 
 #include <vector>

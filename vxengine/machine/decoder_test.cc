@@ -251,12 +251,13 @@ TEST(DecoderTest, TheOperandSizePrefixTrapsOnBranches) {
   }
 }
 
-TEST(DecoderTest, TheIntegerProfileHasNoSse) {
-  const Bytes pxor = {0x66, 0x0f, 0xef, 0xc0}, ldmxcsr = {0x0f, 0xae, 0x10};
-  EXPECT_EQ(DecodeOne(pxor).length, 4u);
-  EXPECT_EQ(DecodeOne(ldmxcsr).length, 3u);
-  EXPECT_EQ(DecodeOne(pxor, Profile::kVx2026Int).length, kTrap);
-  EXPECT_EQ(DecodeOne(ldmxcsr, Profile::kVx2026Int).length, kTrap);
+TEST(DecoderTest, TheIntegerProfileHasNoFloatingPoint) {
+  for (const Bytes& bytes :
+       {Bytes{0x66, 0x0f, 0xef, 0xc0}, Bytes{0x0f, 0xae, 0x10}, Bytes{0x0f, 0x58, 0xc0},
+        Bytes{0xf2, 0x0f, 0x2d, 0xc0}, Bytes{0xd8, 0xc0}, Bytes{0xdd, 0x00}, Bytes{0xdf, 0xe0}}) {
+    EXPECT_EQ(DecodeOne(bytes).length, bytes.size());
+    EXPECT_EQ(DecodeOne(bytes, Profile::kVx2026Int).length, kTrap);
+  }
   EXPECT_EQ(DecodeOne({0x0f, 0xae, 0xe8}, Profile::kVx2026Int).length, 3u);  // LFENCE
 }
 

@@ -12,7 +12,7 @@ struct Instruction;
 
 // Executes one instruction. False: it stopped the run, and the CPU tells why (see Cpu::Raise and
 // its kin). An instruction that traps has changed nothing but what its iterations before did
-// (string instructions).
+// (string instructions), and MXCSR's exception flags (SSE arithmetic).
 using Handler = bool (*)(Cpu& cpu, const Instruction& instruction);
 
 // In `base` and `index`: none. The CPU keeps a zero there.

@@ -20,7 +20,8 @@ class Interpreter {
   enum class Stop : uint8_t {
     kBudget,      // `budget` is used up
     kSystemCall,  // a SYSCALL instruction completed: EIP is behind it, EAX holds the call's number
-    kTrap,        // trap() tells; EIP is the faulting instruction's, all else as before it
+    kTrap,  // trap() tells; EIP is the faulting instruction's, all else as before it, but that
+            // MXCSR has the exceptions of a kSimdError
   };
 
   // Both outlive the interpreter.

@@ -25,18 +25,28 @@ Wide ShiftRightSticky(Wide wide, int32_t count) {
 
 Exact Special(Kind kind, bool sign) { return {.kind = kind, .sign = sign}; }
 
-// The integer part of the root of a number of at least 2^62, digit by digit.
+// Half of a root's digits from the other half, by one division, whose estimate is never too small
+// (Zimmermann, "Karatsuba Square Root", 1999). `upper` is the root of the square's upper half;
+// kBits are in each.
+template <int kBits>
+uint64_t ExtendRoot(uint64_t square, uint64_t upper) {
+  constexpr uint64_t kMost = (uint64_t{1} << kBits) - 1;
+  const uint64_t left = (square >> 2 * kBits) - upper * upper;
+  const uint64_t estimate =
+      (left << (kBits - 1) | (square & (kMost << kBits)) >> (kBits + 1)) / upper;
+  uint64_t root = upper << kBits | (estimate < kMost ? estimate : kMost);
+  while (root * root > square) --root;
+  return root;
+}
+
+// The integer part of the root of a number of at least 2^62.
 uint64_t Root(uint64_t square) {
   uint64_t root = 0;
-  for (uint64_t bit = uint64_t{1} << 62; bit != 0; bit >>= 2) {
-    const uint64_t trial = root + bit;
-    root >>= 1;
-    if (square >= trial) {
-      square -= trial;
-      root += bit;
-    }
+  for (uint64_t bit = 0x80; bit != 0; bit >>= 1) {  // the upper 16 bits, digit by digit
+    const uint64_t trial = root | bit;
+    root = trial * trial <= square >> 48 ? trial : root;
   }
-  return root;
+  return ExtendRoot<16>(square, ExtendRoot<8>(square >> 32, root));
 }
 
 Wide SubtractWide(Wide a, Wide b) {
@@ -44,6 +54,25 @@ Wide SubtractWide(Wide a, Wide b) {
 }
 
 }  // namespace
+
+template <typename F>
+Number UnpackSpecial(F bits) {
+  using L = Layout<F>;
+  const bool sign = (bits & L::kSign) != 0;
+  const uint64_t fraction = uint64_t{bits & L::kFraction} << (63 - L::kFractionBits);
+  if ((bits & L::kInfinity) == 0) {
+    Number number = Normalize(sign, L::kFormat.min_exponent, fraction);
+    number.denormal = fraction != 0;
+    return number;
+  }
+  const Kind kind = fraction == 0          ? Kind::kInfinity
+                    : fraction & kQuietBit ? Kind::kQuietNan
+                                           : Kind::kSignallingNan;
+  return {.kind = kind, .sign = sign, .significand = kTopBit | fraction};
+}
+
+template Number UnpackSpecial(uint32_t);
+template Number UnpackSpecial(uint64_t);
 
 // Tiny is what is below the least normal number after rounding to the format's precision, as if its
 // exponents had no bound (SDM vol. 1, 4.9.1.5).
@@ -86,13 +115,6 @@ Rounded RoundHuge(const Format& format, const Rounded& rounded, bool inexact, Fl
           ~uint64_t{0} << (64 - format.precision)};
 }
 
-Wide MultiplyWide(uint64_t a, uint64_t b) {
-  const uint64_t a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
-  const uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32);
-  const uint64_t cross = a0 * b1 + (middle & 0xffffffff);
-  return {a1 * b1 + (middle >> 32) + (cross >> 32), cross << 32 | (low & 0xffffffff)};
-}
-
 // Two digits of 32 bits, each estimated from the divisor's upper half (Knuth, TAOCP vol. 2, 4.3.1,
 // algorithm D).
 uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder) {
@@ -116,66 +138,47 @@ uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder) {
   return first << 32 | second;
 }
 
-Exact Add(const Number& a, const Number& b, Rounding mode) {
-  if (!a.finite() || !b.finite()) {
-    if (a.infinity()) {
-      const bool opposed = b.infinity() && a.sign != b.sign;
-      return Special(opposed ? Kind::kUnsupported : Kind::kInfinity, a.sign);
-    }
-    if (b.infinity() || a.zero()) {
-      if (b.zero())
-        return Special(Kind::kZero, a.sign == b.sign ? a.sign : mode == Rounding::kDown);
-      return ToExact(b);
-    }
-    return ToExact(a);
+Exact AddSpecial(const Number& a, const Number& b, Rounding mode) {
+  if (a.infinity()) {
+    const bool opposed = b.infinity() && a.sign != b.sign;
+    return Special(opposed ? Kind::kUnsupported : Kind::kInfinity, a.sign);
   }
-  const bool swapped =
-      a.exponent < b.exponent || (a.exponent == b.exponent && a.significand < b.significand);
-  const Number& x = swapped ? b : a;  // the larger one
-  const Number& y = swapped ? a : b;
-  const Wide small = ShiftRightSticky({y.significand, 0}, x.exponent - y.exponent);
-  Exact sum = {.kind = Kind::kFinite, .sign = x.sign, .exponent = x.exponent};
+  if (a.zero() && b.zero()) {
+    return Special(Kind::kZero, a.sign == b.sign ? a.sign : mode == Rounding::kDown);
+  }
+  if (b.infinity() || a.zero()) return ToExact(b);
+  if (b.zero()) return ToExact(a);
+  const Number& x = a.exponent < b.exponent ? b : a;
+  const Number& y = a.exponent < b.exponent ? a : b;
+  const int32_t distance = x.exponent - y.exponent;
+  if (distance <= 1) {
+    // What is left of x - y, in units of half x's last place.
+    const uint64_t left =
+        distance == 0 ? x.significand - y.significand : x.significand * 2 - y.significand;
+    const bool negative = distance == 0 && x.significand < y.significand;
+    if (left == 0) return Special(Kind::kZero, mode == Rounding::kDown);
+    return ToExact(
+        Normalize(x.sign != negative, x.exponent - distance, negative ? ~left + 1 : left));
+  }
+  const Wide small = ShiftRightSticky({y.significand, 0}, distance);
+  Exact sum = ToExact(x);
   if (a.sign == b.sign) {
-    sum.significand = x.significand + small.high;
     sum.rest = small.low;
-    if (sum.significand < x.significand) {
-      const Wide shifted = ShiftRightSticky({sum.significand, sum.rest}, 1);
-      sum.significand = shifted.high | kTopBit;
-      sum.rest = shifted.low;
-      ++sum.exponent;
-    }
     return sum;
   }
-  const Wide difference = SubtractWide({x.significand, 0}, small);
-  if (difference.high != 0) [[likely]] {
-    const int shift = std::countl_zero(difference.high);
-    sum.significand = difference.high;
-    sum.rest = difference.low;
-    if (shift != 0) {
-      sum.significand = difference.high << shift | difference.low >> (64 - shift);
-      sum.rest = difference.low << shift;
-      sum.exponent -= shift;
-    }
-    return sum;
-  }
-  if (difference.low == 0) return Special(Kind::kZero, mode == Rounding::kDown);
-  return ToExact(Normalize(x.sign, x.exponent - 64, difference.low));
+  const Wide rest = SubtractWide({x.significand, 0}, small);
+  const int shift = std::countl_zero(rest.high);
+  const Wide normal = ShiftLeft(rest, shift);
+  sum.significand = normal.high;
+  sum.rest = normal.low;
+  sum.exponent -= shift;
+  return sum;
 }
 
-Exact Multiply(const Number& a, const Number& b) {
+Exact MultiplySpecial(const Number& a, const Number& b) {
   const bool sign = a.sign != b.sign;
-  if (!a.finite() || !b.finite()) {
-    if (a.infinity() || b.infinity()) {
-      return Special(a.zero() || b.zero() ? Kind::kUnsupported : Kind::kInfinity, sign);
-    }
-    return Special(Kind::kZero, sign);
-  }
-  const Wide product = MultiplyWide(a.significand, b.significand);
-  if (product.high & kTopBit) {
-    return {Kind::kFinite, sign, a.exponent + b.exponent + 1, product.high, product.low};
-  }
-  return {Kind::kFinite, sign, a.exponent + b.exponent, product.high << 1 | product.low >> 63,
-          product.low << 1};
+  if (!a.infinity() && !b.infinity()) return Special(Kind::kZero, sign);
+  return Special(a.zero() || b.zero() ? Kind::kUnsupported : Kind::kInfinity, sign);
 }
 
 Exact Divide(const Number& a, const Number& b, FloatStatus* status) {

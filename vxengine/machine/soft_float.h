@@ -129,27 +129,23 @@ inline Number Normalize(bool sign, int32_t exponent, uint64_t significand) {
           .significand = significand << shift};
 }
 
+// Zero, denormal numbers, infinity and NaNs.
+template <typename F>
+Number UnpackSpecial(F bits);
+
+extern template Number UnpackSpecial(uint32_t);
+extern template Number UnpackSpecial(uint64_t);
+
 template <typename F>
 Number Unpack(F bits) {
   using L = Layout<F>;
-  const bool sign = (bits & L::kSign) != 0;
   const F biased = bits >> L::kFractionBits & L::kMaxBiased;
-  const uint64_t fraction = uint64_t{bits & L::kFraction} << (63 - L::kFractionBits);
-  if (biased - 1 < L::kMaxBiased - 1) [[likely]] {
-    return {.kind = Kind::kFinite,
-            .sign = sign,
-            .exponent = static_cast<int32_t>(biased) - L::kBias,
-            .significand = kTopBit | fraction};
-  }
-  if (biased == 0) {
-    Number number = Normalize(sign, L::kFormat.min_exponent, fraction);
-    number.denormal = fraction != 0;
-    return number;
-  }
-  const Kind kind = fraction == 0          ? Kind::kInfinity
-                    : fraction & kQuietBit ? Kind::kQuietNan
-                                           : Kind::kSignallingNan;
-  return {.kind = kind, .sign = sign, .significand = kTopBit | fraction};
+  if (biased - 1 >= L::kMaxBiased - 1) [[unlikely]]
+    return UnpackSpecial(bits);
+  return {.kind = Kind::kFinite,
+          .sign = (bits & L::kSign) != 0,
+          .exponent = static_cast<int32_t>(biased) - L::kBias,
+          .significand = kTopBit | uint64_t{bits & L::kFraction} << (63 - L::kFractionBits)};
 }
 
 template <>
@@ -227,25 +223,18 @@ inline Cut CutTo(int precision, bool sign, uint64_t significand, uint64_t rest, 
   uint64_t unit = 1;
   if (precision < 64) {
     unit = uint64_t{1} << (64 - precision);
-    rest = significand << precision | (rest != 0);
+    rest = significand << precision | uint64_t{rest != 0};
     significand &= ~(unit - 1);
   }
-  if (rest == 0) return {significand, false, false};
-  bool up = false;
-  switch (mode) {
-    case Rounding::kNearest:
-      up = rest > kTopBit || (rest == kTopBit && (significand & unit) != 0);
-      break;
-    case Rounding::kDown:
-      up = sign;
-      break;
-    case Rounding::kUp:
-      up = !sign;
-      break;
-    case Rounding::kTruncate:
-      break;
+  const bool inexact = rest != 0;
+  bool up;
+  if (mode == Rounding::kNearest) [[likely]] {
+    // Over a half, or a half and odd.
+    up = rest > kTopBit - uint64_t{(significand & unit) != 0};
+  } else {
+    up = inexact && mode == (sign ? Rounding::kDown : Rounding::kUp);
   }
-  return {up ? significand + unit : significand, true, up};
+  return {significand + unit * uint64_t{up}, inexact, up};
 }
 
 // The finite `exact` where it is below or above the format's normal numbers.
@@ -256,23 +245,45 @@ Rounded RoundHuge(const Format& format, const Rounded& rounded, bool inexact, Fl
 // adjusted to be in range.
 inline Rounded Round(const Format& format, const Exact& exact, FloatStatus* status) {
   status->rounded_up = false;
-  if (exact.kind != Kind::kFinite) {
+  if (exact.kind != Kind::kFinite) [[unlikely]] {
     return {exact.kind, exact.sign, exact.exponent, exact.kind == Kind::kZero ? 0 : kTopBit};
   }
-  if (exact.exponent < format.min_exponent) return RoundTiny(format, exact, status);
+  if (exact.exponent < format.min_exponent) [[unlikely]] {
+    return RoundTiny(format, exact, status);
+  }
   const Cut cut =
       CutTo(format.precision, exact.sign, exact.significand, exact.rest, status->rounding);
   Rounded rounded = {Kind::kFinite, exact.sign, exact.exponent, cut.significand};
-  if (cut.significand == 0) {
+  if (cut.significand == 0) [[unlikely]] {
     rounded.significand = kTopBit;
     ++rounded.exponent;
   }
   status->rounded_up = cut.up;
-  if (rounded.exponent > format.max_exponent) {
+  if (rounded.exponent > format.max_exponent) [[unlikely]] {
     return RoundHuge(format, rounded, cut.inexact, status);
   }
-  if (cut.inexact) status->raised |= kPe;
+  status->raised |= cut.inexact ? kPe : 0;
   return rounded;
+}
+
+// The rounded result as F has it.
+template <typename F>
+F RoundTo(const Exact& exact, FloatStatus* status) {
+  using L = Layout<F>;
+  const bool normal = exact.exponent >= L::kFormat.min_exponent &&
+                      exact.exponent < L::kFormat.max_exponent && exact.kind == Kind::kFinite;
+  if (!normal || status->rounding != Rounding::kNearest) [[unlikely]] {
+    return Pack<F>(Round(L::kFormat, exact, status));
+  }
+  const Cut cut =
+      CutTo(L::kFormat.precision, exact.sign, exact.significand, exact.rest, Rounding::kNearest);
+  status->raised |= cut.inexact ? kPe : 0;
+  status->rounded_up = cut.up;
+  // With its top bit, or the carry of rounding, the significand adds 1 to the exponent.
+  const F significand =
+      static_cast<F>(exact.significand >> (63 - L::kFractionBits)) + static_cast<F>(cut.up);
+  const F below = static_cast<F>(exact.exponent + L::kBias - 1) << L::kFractionBits;
+  return (exact.sign ? L::kSign : F{0}) | (below + significand);
 }
 
 // --- Operations: neither operand is a NaN or unsupported ---
@@ -282,18 +293,76 @@ struct Wide {
   uint64_t high, low;
 };
 
-Wide MultiplyWide(uint64_t a, uint64_t b);
+inline Wide MultiplyWide(uint64_t a, uint64_t b) {
+  const uint64_t a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
+  const uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32);
+  const uint64_t cross = a0 * b1 + (middle & 0xffffffff);
+  return {a1 * b1 + (middle >> 32) + (cross >> 32), cross << 32 | (low & 0xffffffff)};
+}
+
+// Shifted left, by less than 64.
+inline Wide ShiftLeft(Wide wide, int count) {
+  return {wide.high << count | wide.low >> 1 >> (63 - count), wide.low << count};
+}
 
 // a / b for a.high < b: the quotient, and the remainder in *remainder.
 uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder);
 
+// Where an operand is zero or infinite, or nearly all cancels.
+Exact AddSpecial(const Number& a, const Number& b, Rounding mode);
+Exact MultiplySpecial(const Number& a, const Number& b);
+
 // An exact zero from different signs is -0 where rounding is down.
-Exact Add(const Number& a, const Number& b, Rounding mode);
+inline Exact Add(const Number& a, const Number& b, Rounding mode) {
+  const int32_t difference = a.exponent - b.exponent;
+  const bool swapped = difference < 0 || (difference == 0 && a.significand < b.significand);
+  const int32_t distance = swapped ? -difference : difference;
+  if (!a.finite() || !b.finite() || distance > 63) [[unlikely]]
+    return AddSpecial(a, b, mode);
+  // y, the smaller one, is moved to the places of x.
+  const uint64_t x = swapped ? b.significand : a.significand;
+  const uint64_t y = swapped ? a.significand : b.significand;
+  const Wide small = {y >> distance, y << 1 << (63 - distance)};
+  Exact sum = {.kind = Kind::kFinite,
+               .sign = swapped ? b.sign : a.sign,
+               .exponent = swapped ? b.exponent : a.exponent};
+  if (a.sign == b.sign) {
+    const uint64_t total = x + small.high;
+    const bool carry = total < x;
+    sum.significand = carry ? total >> 1 | kTopBit : total;
+    sum.rest = carry ? total << 63 | small.low >> 1 | (small.low & 1) : small.low;
+    sum.exponent += carry ? 1 : 0;
+    return sum;
+  }
+  const Wide rest = {x - small.high - uint64_t{small.low != 0}, ~small.low + 1};
+  if (rest.high == 0) [[unlikely]]
+    return AddSpecial(a, b, mode);
+  const int shift = std::countl_zero(rest.high);
+  const Wide normal = ShiftLeft(rest, shift);
+  sum.significand = normal.high;
+  sum.rest = normal.low;
+  sum.exponent -= shift;
+  return sum;
+}
+
 inline Exact Subtract(const Number& a, Number b, Rounding mode) {
   b.sign = !b.sign;
   return Add(a, b, mode);
 }
-Exact Multiply(const Number& a, const Number& b);
+
+inline Exact Multiply(const Number& a, const Number& b) {
+  if (!a.finite() || !b.finite()) [[unlikely]]
+    return MultiplySpecial(a, b);
+  const Wide product = MultiplyWide(a.significand, b.significand);
+  const int shift = product.high & kTopBit ? 0 : 1;
+  const Wide normal = ShiftLeft(product, shift);
+  return {.kind = Kind::kFinite,
+          .sign = a.sign != b.sign,
+          .exponent = a.exponent + b.exponent + 1 - shift,
+          .significand = normal.high,
+          .rest = normal.low};
+}
+
 // Raises kZe.
 Exact Divide(const Number& a, const Number& b, FloatStatus* status);
 Exact SquareRoot(const Number& a);

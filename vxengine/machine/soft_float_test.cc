@@ -24,11 +24,6 @@ constexpr Rounding kModes[] = {Rounding::kNearest, Rounding::kDown, Rounding::kU
 
 Number Single(uint32_t bits) { return Unpack(bits); }
 
-template <typename F>
-F RoundTo(const Exact& exact, FloatStatus* status) {
-  return Pack<F>(Round(Layout<F>::kFormat, exact, status));
-}
-
 constexpr uint32_t kOne = 0x3f800000, kThree = 0x40400000, kMost = 0x7f7fffff, kLeast = 1,
                    kLeastNormal = 0x00800000, kHalf = 0x3f000000, kInfinity = 0x7f800000,
                    kMinus = 0x80000000;
@@ -349,7 +344,12 @@ Result<F> InSoftware(Operation operation, const Number& a, const Number& b, Roun
   if (exact.kind == Kind::kUnsupported) return {kIndefinite<F>, kIe, false};
   const bool denormal = b.denormal || (operation != Operation::kSqrt && a.denormal);
   if (denormal && !(status.raised & kZe)) status.raised |= kDe;
-  const F value = Pack<F>(Round(format, exact, &status));
+  F value;
+  if constexpr (sizeof(F) > 8) {
+    value = Pack<F>(Round(format, exact, &status));
+  } else {
+    value = RoundTo<F>(exact, &status);
+  }
   return {value, status.raised, sizeof(F) > 8 && status.rounded_up};
 }
 

@@ -56,7 +56,7 @@ F Finish(const Exact& exact, bool denormal, SseStatus* status) {
   if (exact.kind == Kind::kUnsupported) return Invalid<F>(status);
   if (denormal && !(status->raised & kZe)) status->raised |= kDe;
   if (status->traps(kBeforeResult)) return 0;
-  return Pack<F>(Round(Layout<F>::kFormat, exact, status));
+  return RoundTo<F>(exact, status);
 }
 
 Exact AddOf(const Number& a, const Number& b, SseStatus* s) { return Add(a, b, s->rounding); }
@@ -228,12 +228,12 @@ bool DoScalar(Cpu& cpu, const Instruction& i, Op op) {
 
 template <typename F, F (*kOp)(F, F, SseStatus*), typename Source>
 bool Packed(Cpu& cpu, const Instruction& i) {
-  return DoPacked<F, Source>(cpu, i, kOp);
+  return DoPacked<F, Source>(cpu, i, [](F a, F b, SseStatus* s) { return kOp(a, b, s); });
 }
 
 template <typename F, F (*kOp)(F, F, SseStatus*), typename Source>
 bool Scalar(Cpu& cpu, const Instruction& i) {
-  return DoScalar<F, Source>(cpu, i, kOp);
+  return DoScalar<F, Source>(cpu, i, [](F a, F b, SseStatus* s) { return kOp(a, b, s); });
 }
 
 template <typename F, typename Source>

@@ -140,6 +140,16 @@ inline X87Register Finish(const Format& format, const Exact& exact, bool denorma
   if (exact.kind == Kind::kUnsupported) return status->Invalid();
   if (denormal && !(status->raised & kZe)) status->raised |= kDe;
   if (status->traps(kBeforeResult)) return kX87Indefinite;
+  const bool normal = exact.kind == Kind::kFinite && exact.exponent >= kExtended.min_exponent &&
+                      exact.exponent < kExtended.max_exponent;
+  if (normal && format.precision == 64 && status->rounding == Rounding::kNearest) [[likely]] {
+    const Cut cut = CutTo(64, exact.sign, exact.significand, exact.rest, Rounding::kNearest);
+    if (cut.significand != 0) [[likely]] {
+      status->raised |= cut.inexact ? kPe : 0;
+      status->rounded_up = cut.up;
+      return Pack<X87Register>({Kind::kFinite, exact.sign, exact.exponent, cut.significand});
+    }
+  }
   return Pack<X87Register>(Round(format, exact, status));
 }
 
@@ -156,9 +166,20 @@ inline X87Register FinishFarOut(const Exact& exact, bool denormal, X87Status* st
       {over ? Kind::kInfinity : Kind::kZero, exact.sign, 0, over ? kTopBit : 0});
 }
 
+// A number that needs no rounding: of any other format.
+inline X87Register Widen(const Number& number) {
+  return Pack<X87Register>({number.kind, number.sign, number.exponent, number.significand});
+}
+
 // True if one of the operands has no value or is a NaN: then *result is the instruction's. Of two
 // NaNs the one with the larger significand (SDM vol. 1, table 4-7).
-bool DeliverNan(const Number& a, const Number& b, X87Status* status, X87Register* result);
+X87Register ChooseNan(const Number& a, const Number& b, X87Status* status);
+inline bool DeliverNan(const Number& a, const Number& b, X87Status* status, X87Register* result) {
+  if (a.kind <= Kind::kInfinity && b.kind <= Kind::kInfinity) [[likely]]
+    return false;
+  *result = ChooseNan(a, b, status);
+  return true;
+}
 inline bool DeliverNan(const Number& a, X87Status* status, X87Register* result) {
   return DeliverNan(a, a, status, result);
 }

@@ -5,12 +5,8 @@
 
 namespace vx {
 
-bool DeliverNan(const Number& a, const Number& b, X87Status* status, X87Register* result) {
-  if (a.kind <= Kind::kInfinity && b.kind <= Kind::kInfinity) return false;
-  if (a.kind == Kind::kUnsupported || b.kind == Kind::kUnsupported) {
-    *result = status->Invalid();
-    return true;
-  }
+X87Register ChooseNan(const Number& a, const Number& b, X87Status* status) {
+  if (a.kind == Kind::kUnsupported || b.kind == Kind::kUnsupported) return status->Invalid();
   if (a.kind == Kind::kSignallingNan || b.kind == Kind::kSignallingNan) status->raised |= kIe;
   const Number* chosen = &a;
   if (!a.nan()) {
@@ -22,8 +18,7 @@ bool DeliverNan(const Number& a, const Number& b, X87Status* status, X87Register
         a.significand < b.significand || (a.significand == b.significand && a.sign && !b.sign);
     if (second) chosen = &b;
   }
-  *result = Pack<X87Register>(Quiet(*chosen));
-  return true;
+  return Pack<X87Register>(Quiet(*chosen));
 }
 
 namespace {
@@ -255,8 +250,7 @@ X87Register RoundToIntegral(const X87State&, const X87Register& st0, X87Status* 
   const Integer integer = RoundToInteger(a, status->rounding);
   if (integer.inexact) status->raised |= kPe;
   status->rounded_up = integer.up;
-  const Number rounded = Normalize(a.sign, 63, integer.magnitude);
-  return Pack<X87Register>({rounded.kind, rounded.sign, rounded.exponent, rounded.significand});
+  return Widen(Normalize(a.sign, 63, integer.magnitude));
 }
 
 // --- ST(0) and ST(1) ---

@@ -16,8 +16,8 @@ bool LoadFloat(Cpu& cpu, const Instruction& i) {
   const Number number = Unpack(bits);
   X87Register result;
   if (!DeliverNan(number, &status, &result)) {
-    result = Finish(kExtended, ToExact(number), false, &status);
-    if (number.denormal) status.raised |= kDe;
+    result = Widen(number);
+    status.raised |= number.denormal ? kDe : 0;
   }
   DeliverPush(cpu.x87(), &status, result);
   return true;
@@ -28,8 +28,7 @@ bool LoadInteger(Cpu& cpu, const Instruction& i) {
   T bits;
   if (!RmMem::Load(cpu, i, &bits)) return false;
   X87Status status(cpu.x87());
-  const Exact value = ToExact(FromInteger(static_cast<std::make_signed_t<T>>(bits)));
-  DeliverPush(cpu.x87(), &status, Finish(kExtended, value, false, &status));
+  DeliverPush(cpu.x87(), &status, Widen(FromInteger(static_cast<std::make_signed_t<T>>(bits))));
   return true;
 }
 
@@ -53,7 +52,7 @@ bool LoadDecimal(Cpu& cpu, const Instruction& i) {
   }
   const Number number = Normalize(bytes.back() >> 7 != 0, 63, value);
   X87Status status(cpu.x87());
-  DeliverPush(cpu.x87(), &status, Finish(kExtended, ToExact(number), false, &status));
+  DeliverPush(cpu.x87(), &status, Widen(number));
   return true;
 }
 
@@ -109,7 +108,7 @@ F ToFloat(const X87State& x87, X87Status* status) {
     if (number.kind == Kind::kSignallingNan) status->raised |= kIe;
     return Pack<F>(Quiet(number));
   }
-  return Pack<F>(Round(L::kFormat, ToExact(number), status));
+  return RoundTo<F>(ToExact(number), status);
 }
 
 template <typename T>
