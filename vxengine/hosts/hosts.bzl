@@ -27,7 +27,7 @@ def vxmachine(host):
             "//vxengine/machine:sources",
         ],
         outs = ["vxmachine." + host],
-        cmd = "%s-linux-gnu-g++ -std=c++20 -O2 -DNDEBUG -static -I. -o $@ $$(printf '%%s\\n' $(SRCS) | grep '[.]cc$$')" %
+        cmd = "%s-linux-gnu-g++ -std=c++20 -O1 -DNDEBUG -static -I. -o $@ $$(printf '%%s\\n' $(SRCS) | grep '[.]cc$$')" %
               HOSTS[host].prefix,
         message = "Cross compiling",
         tags = host_tags(host),
