@@ -16,6 +16,6 @@ ENGINES = {
 # ABI what manuals leave undefined.
 ENGINES_AND_MODES = dict(
     ENGINES,
-    contrary = ENGINES["shared"] + ["--contrary-cpu", "--sequences=20000"],
-    counting = ENGINES["shared"] + ["--count", "--sequences=20000"],
+    contrary = ENGINES["shared"] + ["--contrary-cpu"],
+    counting = ENGINES["shared"] + ["--count"],
 )
