@@ -1,4 +1,4 @@
-// BT BTS BTR BTC, BSF BSR, BSWAP. README.md says what happens where manuals leave it undefined.
+// BT BTS BTR BTC, BSF BSR, BSWAP. MACHINE.md says what happens where manuals leave it undefined.
 
 #include "vxengine/machine/families.h"
 #include "vxengine/machine/operands.h"

@@ -1,4 +1,4 @@
-// AAA AAS AAM AAD DAA DAS (Intel SDM vol. 2A, their pages). README.md says what becomes of the
+// AAA AAS AAM AAD DAA DAS (Intel SDM vol. 2A, their pages). MACHINE.md says what becomes of the
 // flags that manuals leave undefined.
 
 #include "vxengine/machine/alu.h"

@@ -1,4 +1,4 @@
-// MUL IMUL DIV IDIV. README.md says what happens to the flags that manuals leave undefined.
+// MUL IMUL DIV IDIV. MACHINE.md says what happens to the flags that manuals leave undefined.
 
 #include "vxengine/machine/families.h"
 #include "vxengine/machine/operands.h"

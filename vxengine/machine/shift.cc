@@ -1,5 +1,5 @@
 // ROL ROR RCL RCR SHL SHR SAR, SHLD and SHRD. Counts are taken modulo 32; a count of 0 changes no
-// flag. README.md says what happens where manuals leave it undefined.
+// flag. MACHINE.md says what happens where manuals leave it undefined.
 
 #include "vxengine/machine/families.h"
 #include "vxengine/machine/operands.h"

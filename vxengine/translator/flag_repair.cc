@@ -13,7 +13,7 @@ namespace {
 constexpr uint16_t kInAh = kCf | kPf | kAf | kZf | kSf;
 constexpr unsigned kAh = 8;  // where AH starts in EAX
 
-// The values of undefined flags, as machine/README.md has them.
+// The values of undefined flags, as MACHINE.md has them.
 struct Values {
   uint16_t zeros = 0, ones = 0;
   uint16_t stay = 0;  // as before the instruction

@@ -39,7 +39,7 @@ enum class Kind : uint8_t {
 // What an operand field names.
 enum class Operand : uint8_t { kNone, kGpr, kGpr8, kXmm };
 
-// Instructions that leave flags undefined, by what the ABI says of them (machine/README.md).
+// Instructions that leave flags undefined, by what the ABI says of them (MACHINE.md).
 enum class UndefinedRule : uint8_t {
   kRol,  // in the order of their ModRM.reg
   kRor,

@@ -1,5 +1,5 @@
 // How far the CPU that this runs on agrees with the ABI about what manuals leave undefined
-// (machine/README.md has the ABI's table). Found out by trying, once: which vendor's CPU does what
+// (MACHINE.md has the ABI's table). Found out by trying, once: which vendor's CPU does what
 // isn't written down anywhere.
 #ifndef VXENGINE_TRANSLATOR_HOST_CPU_H_
 #define VXENGINE_TRANSLATOR_HOST_CPU_H_
