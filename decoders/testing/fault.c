@@ -72,8 +72,9 @@ static void ReadPastEnd(unsigned times) {
   while (times-- > 0) Print(vx_call(VX_CALL_READ, VX_FD_INPUT, (unsigned)some_data, 1));
 }
 
+/* Takes its time for each instruction, so that limits on their number are far away. */
 static void Spin(unsigned unused) {
-  for (;;) __asm__ volatile("");
+  for (;;) __asm__ volatile("cpuid" : "=a"(unused) : "a"(0) : "ebx", "ecx", "edx");
 }
 static void Flood(unsigned unused) {
   for (;;) write(VX_FD_OUTPUT, some_data, sizeof some_data);
