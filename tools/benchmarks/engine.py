@@ -390,7 +390,8 @@ class Bench:
                         yield case, size, runner
 
     def fail(self, case, runner, failure):
-        if not runner.in_sandbox:  # it should be like the others, on any machine
+        # The others should run on any machine; node has been seen to crash now and then.
+        if not runner.in_sandbox and runner.baseline != "V8":
             sys.exit(f"engine: {case.name}: {runner.name}: {failure}")
         self.failed[case.name, runner.name] = str(failure)
         print(f"{case.name}: {runner.name}: {failure}", file=sys.stderr)

@@ -101,12 +101,16 @@ bool Write(const std::string& bytes) {
   return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
 }
 
+constexpr uint64_t kLongestFrame = uint64_t{1} << 30;  // bytes: more is no request
+
 int Main() {
   std::string length(kFrameLengthSize, '\0');
   while (ReadExactly(&length)) {
-    std::string bytes(DecodeFrameLength(length), '\0');
+    std::string bytes;
     MachineRequest request;
-    if (!ReadExactly(&bytes) || !DecodeMachineRequest(bytes, &request)) {
+    const uint64_t size = DecodeFrameLength(length);
+    if (size <= kLongestFrame) bytes.resize(size);
+    if (size > kLongestFrame || !ReadExactly(&bytes) || !DecodeMachineRequest(bytes, &request)) {
       std::fputs("vxmachine: not a request\n", stderr);
       return 1;
     }

@@ -57,7 +57,7 @@ Wide SubtractWide(Wide a, Wide b) {
 
 template <typename F>
 Number UnpackSpecial(F bits) {
-  using L = Layout<F>;
+  using L = FloatLayout<F>;
   const bool sign = (bits & L::kSign) != 0;
   const uint64_t fraction = uint64_t{bits & L::kFraction} << (63 - L::kFractionBits);
   if ((bits & L::kInfinity) == 0) {

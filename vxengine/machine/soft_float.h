@@ -106,7 +106,7 @@ struct Rounded {
 // --- Formats ---
 
 template <typename F>
-struct Layout {
+struct FloatLayout {
   static constexpr Format kFormat = sizeof(F) == 4 ? kBinary32 : kBinary64;
   static constexpr int kBits = 8 * sizeof(F);
   static constexpr int kFractionBits = kFormat.precision - 1;
@@ -138,7 +138,7 @@ extern template Number UnpackSpecial(uint64_t);
 
 template <typename F>
 Number Unpack(F bits) {
-  using L = Layout<F>;
+  using L = FloatLayout<F>;
   const F biased = bits >> L::kFractionBits & L::kMaxBiased;
   if (biased - 1 >= L::kMaxBiased - 1) [[unlikely]]
     return UnpackSpecial(bits);
@@ -186,7 +186,7 @@ inline Exact ToExact(const Number& number) {
 // Numbers that the format has, and NaNs, whose payload is cut.
 template <typename F>
 F Pack(const Rounded& value) {
-  using L = Layout<F>;
+  using L = FloatLayout<F>;
   const F sign = value.sign ? L::kSign : 0;
   if (value.kind == Kind::kZero) return sign;
   const F fraction = static_cast<F>(value.significand >> (63 - L::kFractionBits)) & L::kFraction;
@@ -269,7 +269,7 @@ inline Rounded Round(const Format& format, const Exact& exact, FloatStatus* stat
 // The rounded result as F has it.
 template <typename F>
 F RoundTo(const Exact& exact, FloatStatus* status) {
-  using L = Layout<F>;
+  using L = FloatLayout<F>;
   const bool normal = exact.exponent >= L::kFormat.min_exponent &&
                       exact.exponent < L::kFormat.max_exponent && exact.kind == Kind::kFinite;
   if (!normal || status->rounding != Rounding::kNearest) [[unlikely]] {

@@ -204,7 +204,7 @@ class Generator {
 
   template <typename F>
   F Make() {
-    using L = Layout<F>;
+    using L = FloatLayout<F>;
     const F exponent = Exponent(L::kMaxBiased, L::kFractionBits);
     const F bits = exponent << L::kFractionBits | static_cast<F>(Fraction(L::kFractionBits));
     return random_() & 1 ? bits | L::kSign : bits;
@@ -331,7 +331,7 @@ Exact Compute(Operation operation, const Number& a, const Number& b, FloatStatus
 }
 
 template <typename F>
-constexpr F kIndefinite = Layout<F>::kDefaultNan;
+constexpr F kIndefinite = FloatLayout<F>::kDefaultNan;
 template <>
 constexpr X87Register kIndefinite<X87Register> = {kTopBit | kQuietBit, 0xffff};
 

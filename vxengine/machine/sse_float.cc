@@ -40,14 +40,14 @@ Number Operand(F bits, const SseStatus& status) {
 template <typename F>
 F Invalid(SseStatus* status) {
   status->raised |= kIe;
-  return Layout<F>::kDefaultNan;
+  return FloatLayout<F>::kDefaultNan;
 }
 
 // The first operand that is a NaN, made quiet.
 template <typename F>
 F DeliverNan(F a, const Number& x, F b, const Number& y, SseStatus* status) {
   if (x.kind == Kind::kSignallingNan || y.kind == Kind::kSignallingNan) status->raised |= kIe;
-  return (x.nan() ? a : b) | Layout<F>::kQuiet;
+  return (x.nan() ? a : b) | FloatLayout<F>::kQuiet;
 }
 
 // Rounds, unless what was raised before traps.
@@ -83,7 +83,7 @@ F Sqrt(F, F b, SseStatus* status) {
 // Bits of an operand as a result has them.
 template <typename F>
 F Same(F bits, const Number& number) {
-  return number.zero() ? bits & Layout<F>::kSign : bits;
+  return number.zero() ? bits & FloatLayout<F>::kSign : bits;
 }
 
 // The second operand, if it isn't clear that the first one is the one: where there are NaNs, which

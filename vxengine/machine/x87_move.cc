@@ -94,7 +94,7 @@ bool LoadConstant(Cpu& cpu, const Instruction&) {
 // Converts ST(0) or raises what keeps it from being converted: out of range, too, if that traps.
 template <typename F>
 F ToFloat(const X87State& x87, X87Status* status) {
-  using L = Layout<F>;
+  using L = FloatLayout<F>;
   if (IsEmpty(x87, 0)) {
     status->StackUnderflow();
     return L::kDefaultNan;
