@@ -1,6 +1,7 @@
 #include "vxengine/conformance/lockstep.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -32,7 +33,6 @@ constexpr uint64_t kMostMemory = uint64_t{1} << 28;
 constexpr uint32_t kMostInstruction = 15;  // bytes
 constexpr uint32_t kStack = 1 << 18;       // small, because all of it is compared
 constexpr uint32_t kStopsPerLook = 32;     // at memory
-constexpr uint32_t kLongestStride = 13;    // as a power of 2
 
 [[noreturn]] void Die(std::string_view what, const std::string& why) {
   std::fprintf(stderr, "lockstep: %.*s: %s\n", static_cast<int>(what.size()), what.data(),
@@ -322,11 +322,17 @@ class Lockstep {
  private:
   class Strides {
    public:
-    explicit Strides(uint64_t seed) : random_(seed) {}
-    uint64_t Next() { return 1 + random_() % (uint64_t{1} << (random_() % (kLongestStride + 1))); }
+    Strides(uint64_t seed, uint32_t longest) : random_(seed), longest_(longest) {}
+
+    // Of any order of magnitude.
+    uint64_t Next() {
+      const int bits = static_cast<int>(random_() % std::bit_width(longest_));
+      return 1 + random_() % std::min(longest_, 2u << bits);
+    }
 
    private:
     std::mt19937_64 random_;
+    const uint32_t longest_;
   };
 
   // All is the same after `same` instructions, and not after `different`.
@@ -361,7 +367,7 @@ class Lockstep {
   // To the end of the guests, or to where they differ.
   std::optional<Stretch> RunToEnd(LockstepReport* report) {
     Pair pair(loaded_, placement_);
-    Strides strides(seed_);
+    Strides strides(seed_, loaded_.program.longest_stride);
     uint64_t same = 0, stop = 0;
     while (!pair.interpreted.ended()) {
       stop += strides.Next();
@@ -384,7 +390,7 @@ class Lockstep {
   // Both guests at `last`, by all the stops before it.
   std::unique_ptr<Pair> RunAgain(uint64_t last) {
     auto pair = std::make_unique<Pair>(loaded_, placement_);
-    Strides strides(seed_);
+    Strides strides(seed_, loaded_.program.longest_stride);
     for (uint64_t stop = strides.Next(); stop < last; stop += strides.Next()) {
       pair->RunTo(stop);
       pair->translated.Adopt(pair->interpreted);
@@ -406,7 +412,7 @@ class Lockstep {
     const std::span elf(reinterpret_cast<const uint8_t*>(loaded_.program.elf.data()),
                         loaded_.program.elf.size());
     return absl::StrFormat(
-        "the same after %u instructions, not after the next one, at %#x (%s): %s\n%s", stretch.same,
+        "the same after %u instructions, not after the next one, at %#x (%s), %s\n%s", stretch.same,
         eip, SymbolizeAddress(elf, eip),
         absl::BytesToHexString(
             absl::string_view(reinterpret_cast<const char*>(code.data()), code.size())),
