@@ -21,6 +21,7 @@
 #include "vxengine/machine/interpreter.h"
 #include "vxengine/machine/symbols.h"
 #include "vxengine/machine/system_calls.h"
+#include "vxengine/testing/run_elf.h"
 #include "vxengine/translator/address_space.h"
 #include "vxengine/translator/guest_text.h"
 #include "vxengine/translator/translated_cpu.h"
@@ -219,37 +220,43 @@ std::string Text(const X87State& x87) {
   return text;
 }
 
-std::string RegisterDifference(const Guest& interpreted, const Guest& translated) {
-  const Registers &want = interpreted.registers(), &got = translated.registers();
-  const uint32_t unknown = kStatusFlags & ~translated.valid_flags();
-  Registers same = got;
-  same.eflags = (got.eflags & ~unknown) | (want.eflags & unknown);
-  if (same == want && End(interpreted) == End(translated) &&
-      interpreted.instructions() == translated.instructions()) {
-    return "";
-  }
-  std::string text;
-  const auto differ = [&text](std::string_view what, const std::string& a, const std::string& b) {
-    if (a == b) return;
-    absl::StrAppend(&text, "  ", absl::string_view(what.data(), what.size()), ": interpreter ", a,
-                    ", translator ", b, "\n");
-  };
-  differ("end", End(interpreted), End(translated));
-  differ("instructions", absl::StrCat(interpreted.instructions()),
-         absl::StrCat(translated.instructions()));
-  const auto result = [](const Registers& registers, uint32_t valid_flags) {
+// In all but the flags that aren't known.
+std::string Difference(const Registers& want, const Registers& got,
+                       uint32_t valid_flags = kStatusFlags) {
+  const uint32_t unknown = kStatusFlags & ~valid_flags;
+  Registers known = got;
+  known.eflags = (got.eflags & ~unknown) | (want.eflags & unknown);
+  if (known == want) return "";
+  const auto result = [](const Registers& registers) {
     Result result;
     result.state = {.gpr = registers.gpr,
                     .eflags = registers.eflags,
                     .eip = registers.eip,
                     .xmm = registers.xmm};
-    result.valid_flags = valid_flags;
     return result;
   };
-  absl::StrAppend(&text,
-                  Difference(result(want, kStatusFlags), result(got, translated.valid_flags())));
-  differ("MXCSR", absl::StrFormat("%#x", want.mxcsr), absl::StrFormat("%#x", got.mxcsr));
-  differ("x87", Text(want.x87), Text(got.x87));
+  std::string text = Difference(result(want), result(known));
+  if (want.mxcsr != got.mxcsr) {
+    absl::StrAppendFormat(&text, "  mxcsr: expected %#x, got %#x\n", want.mxcsr, got.mxcsr);
+  }
+  if (want.x87 != got.x87) {
+    absl::StrAppend(&text, "  x87: expected ", Text(want.x87), ", got ", Text(got.x87), "\n");
+  }
+  return text;
+}
+
+std::string RegisterDifference(const Guest& interpreted, const Guest& translated) {
+  std::string text =
+      Difference(interpreted.registers(), translated.registers(), translated.valid_flags());
+  const auto differ = [&text](std::string_view what, const std::string& want,
+                              const std::string& got) {
+    if (want == got) return;
+    absl::StrAppend(&text, "  ", absl::string_view(what.data(), what.size()), ": expected ", want,
+                    ", got ", got, "\n");
+  };
+  differ("end", End(interpreted), End(translated));
+  differ("instructions", absl::StrCat(interpreted.instructions()),
+         absl::StrCat(translated.instructions()));
   return text;
 }
 
@@ -262,7 +269,7 @@ std::string PageDifference(uint32_t page, const uint8_t* want, const uint8_t* go
   }
   if (std::memcmp(want, got, Memory::kPageSize) == 0) return "";
   const auto at = std::mismatch(want, want + Memory::kPageSize, got);
-  return absl::StrFormat("  memory at %#x: interpreter %#x, translator %#x\n",
+  return absl::StrFormat("  memory at %#x: expected %#x, got %#x\n",
                          start + static_cast<uint32_t>(at.first - want), *at.first, *at.second);
 }
 
@@ -424,7 +431,92 @@ class Lockstep {
   const uint64_t seed_;
 };
 
+// --- Another host ---
+
+class Transcript final : public Io {
+ public:
+  explicit Transcript(std::string_view input) : input_(input) {}
+  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
+    const size_t count = input_.copy(reinterpret_cast<char*>(buffer.data()), buffer.size());
+    input_.remove_prefix(count);
+    return count;
+  }
+  absl::Status Write(int, std::span<const uint8_t> bytes) override {
+    output.append(bytes.begin(), bytes.end());
+    return absl::OkStatus();
+  }
+  std::string output;
+
+ private:
+  std::string_view input_;
+};
+
+struct Run {
+  Outcome outcome;
+  std::string output;
+};
+
+Run RunHere(const LockstepProgram& program, const Options& options) {
+  const auto loaded = Program::Load(program.elf);
+  if (!loaded.ok()) Die("guest", loaded.status().ToString());
+  const auto sandbox = Sandbox::Create(*loaded, options);
+  if (!sandbox.ok()) Die("guest", sandbox.status().ToString());
+  Transcript io(program.input);
+  return {(*sandbox)->Run(io), io.output};
+}
+
+Run RunThere(const LockstepProgram& program, const Options& options) {
+  Transcript io(program.input);
+  const auto outcome = testing::RunElf(program.elf, options, io);
+  if (!outcome.ok()) Die("another host's machine", outcome.status().ToString());
+  return {*outcome, io.output};
+}
+
+std::string Difference(const Run& here, const Run& there) {
+  std::string text;
+  const Outcome &want = here.outcome, &got = there.outcome;
+  if (want.end != got.end || want.trap != got.trap || want.exit_status != got.exit_status) {
+    text += "  end\n";
+  }
+  if (want.counters != got.counters) text += "  counters\n";
+  if (here.output != there.output) text += "  output\n";
+  return text + Difference(want.registers, got.registers);
+}
+
 }  // namespace
+
+LockstepReport CompareWithMachine(const LockstepProgram& program, uint64_t seed) {
+  constexpr uint32_t kStops = 6;
+  Options options;
+  options.engine = Engine::kInterpreter;
+  options.arguments = program.arguments;
+  options.count_instructions = true;
+  const auto difference_at = [&](uint64_t limit) {
+    options.limits.instructions = limit;
+    return Difference(RunHere(program, options), RunThere(program, options));
+  };
+  const Run whole = RunHere(program, options);
+  LockstepReport report = {.instructions = whole.outcome.counters.instructions,
+                           .exit_status = whole.outcome.exit_status,
+                           .output = whole.output};
+  std::mt19937_64 random(seed);
+  for (; report.stops < kStops && report.difference.empty(); ++report.stops) {
+    const bool last = report.stops == kStops - 1;
+    uint64_t different = last ? kUnlimited : 1 + random() % report.instructions;
+    if (difference_at(different).empty()) continue;
+    different = std::min(different, report.instructions);
+    uint64_t same = 0;
+    while (different - same > 1) {
+      const uint64_t middle = same + (different - same) / 2;
+      (difference_at(middle).empty() ? same : different) = middle;
+    }
+    options.limits.instructions = same;
+    report.difference =
+        absl::StrFormat("the same after %u instructions, at %#x, not after the next one\n%s", same,
+                        RunHere(program, options).outcome.registers.eip, difference_at(different));
+  }
+  return report;
+}
 
 LockstepReport RunInLockstep(const LockstepProgram& program, Placement placement, uint64_t seed) {
   return Lockstep(program, placement, seed).Run();

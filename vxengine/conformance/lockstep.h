@@ -35,6 +35,12 @@ struct LockstepReport {
 // The translator counts, and starts anew at each stop: so code is entered, and left, anywhere.
 LockstepReport RunInLockstep(const LockstepProgram& program, Placement placement, uint64_t seed);
 
+// The same for the interpreter of this host and that of another (testing/run_elf.h), as far as what
+// ends runs tells: registers, counters and output, by runs that limits end at a few places.
+//
+// REQUIRES: testing::UsesMachine().
+LockstepReport CompareWithMachine(const LockstepProgram& program, uint64_t seed);
+
 }  // namespace vx::conformance
 
 #endif  // VXENGINE_CONFORMANCE_LOCKSTEP_H_
