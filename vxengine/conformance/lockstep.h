@@ -16,7 +16,7 @@ struct LockstepProgram {
   std::string elf;
   std::vector<std::string> arguments;
   std::string input;
-  uint32_t longest_stride = 8192;  // instructions between two stops
+  uint32_t longest_stride = 1024;  // instructions between two stops
 };
 
 struct LockstepReport {
