@@ -42,7 +42,8 @@ def decoder_test(name, srcs, guests, deps = [], **kwargs):
             data = guests + [vxmachine_label(host)],
             tags = host_tags(host),
             deps = [name + "_cases", "//decoders/testing:engine_main"],
-            **kwargs
+            # An emulated host is some twenty times as slow.
+            **dict(kwargs, size = "medium")
         )
     native.test_suite(
         name = name,

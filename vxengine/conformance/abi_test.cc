@@ -174,6 +174,29 @@ TEST(AbiTest, AnUnknownCallFailsAndKeepsAllOtherState) {
   }
 }
 
+TEST(AbiTest, CpuidAnswersByLeafAlone) {
+  constexpr uint32_t kLeaves[][5] = {{0, 1, 0x756e6547, 0x6c65746e, 0x49656e69},
+                                     {1, 0x6d8, 0x800, 0, 0x07088101},
+                                     {0x80000000, 0x80000000, 0, 0, 0},
+                                     {2, 0, 0, 0, 0},
+                                     {7, 0, 0, 0, 0},
+                                     {0x80000001, 0, 0, 0, 0},
+                                     {0xffffffff, 0, 0, 0, 0}};
+  Tests tests(15);
+  for (const auto& [leaf, eax, ebx, ecx, edx] : kLeaves) {
+    for (uint32_t subleaf : {0u, 1u, 0xffffffffu}) {
+      auto [test, result] = tests.Add("cpuid", {0x0f, 0xa2});
+      test.state.gpr[kEax] = leaf;
+      test.state.gpr[kEcx] = subleaf;
+      tests.StartResult();
+      result.state.gpr[kEax] = eax;
+      result.state.gpr[kEbx] = ebx;
+      result.state.gpr[kEcx] = ecx;
+      result.state.gpr[kEdx] = edx;
+    }
+  }
+}
+
 // A CPU would check CS for writes; here the prefix means nothing.
 TEST(AbiTest, CsOverridesAreIgnoredForWritesToo) {
   Tests tests(8);

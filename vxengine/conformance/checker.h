@@ -2,7 +2,9 @@
 #ifndef VXENGINE_CONFORMANCE_CHECKER_H_
 #define VXENGINE_CONFORMANCE_CHECKER_H_
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -10,6 +12,15 @@
 #include "vxengine/vx.h"
 
 namespace vx::conformance {
+
+// A case as a test has it compared, for whoever looks on.
+struct Sighting {
+  std::span<const uint8_t> code;  // from its first instruction on
+  std::array<uint32_t, 8> gpr{};  // before
+  uint32_t eflags = 0;
+  uint32_t data = 0, data_end = 0;  // where memory operands can be
+  bool has_oracle = false;          // what is expected comes from a CPU, not from the test
+};
 
 // What the command line says.
 struct Settings {
@@ -19,6 +30,8 @@ struct Settings {
   uint64_t seed = 1;
   uint32_t cases = 200;        // per form
   uint32_t sequences = 60000;  // random ones, over all shards
+  // If there is one, cases are shown to it instead of being run.
+  std::function<void(const Sighting&)> observer;
 };
 Settings& TheSettings();
 

@@ -64,12 +64,12 @@ TEST(ControlTest, LoopsCountEcxAndHeedZf) {
   std::vector<Case> cases;
   for (uint8_t opcode : {0xe0, 0xe1, 0xe2, 0xe3}) {
     for (uint32_t ecx : {0u, 1u, 2u, 0x10000u, 0x80000000u, 0xffffffffu}) {
-      for (uint32_t flags : {0u, uint32_t{kZf}, uint32_t{kStatusFlags}}) {
+      for (uint32_t index = 0; index < 64; index += 3) {
         Code code = {opcode, 5};
         Append(&code, Marker());
         cases.push_back(Make("loop forwards", code, random));
         cases.back().state.gpr[kEcx] = ecx;
-        cases.back().state.eflags = VX_INITIAL_EFLAGS | flags;
+        cases.back().state.eflags = VX_INITIAL_EFLAGS | StatusFlags(index);
       }
     }
     if (opcode == 0xe3) continue;
@@ -98,6 +98,19 @@ TEST(ControlTest, BackwardJumpsAndCallsWork) {
   cases.back().state.gpr[kEcx] = 10;
   // call +0; pop eax; sub eax, the distance: position-independent code's way to find itself
   cases.push_back(Make("call +0", {0xe8, 0, 0, 0, 0, 0x58, 0x5b}, random));
+  ExpectAgreement(cases);
+}
+
+TEST(ControlTest, JumpsHeedNoFlags) {
+  Random random(9);
+  std::vector<Case> cases;
+  for (uint32_t flags = 0; flags < 64; ++flags) {
+    for (Code code : {Code{0xeb, 5}, Code{0xe9, 5, 0, 0, 0}}) {
+      Append(&code, Marker());
+      cases.push_back(Make("jmp forwards", code, random));
+      cases.back().state.eflags = VX_INITIAL_EFLAGS | StatusFlags(flags);
+    }
+  }
   ExpectAgreement(cases);
 }
 
@@ -188,10 +201,12 @@ TEST(ControlTest, ReturnsPopAndReleaseTheStack) {
 
 TEST(ControlTest, Int3AndIntoTrap) {
   Random random(7);
-  std::vector<Case> cases = {Make("int3", {0xcc}, random)};
+  std::vector<Case> cases;
   for (uint32_t flags = 0; flags < 64; ++flags) {
-    cases.push_back(Make("into", {0xce}, random));
-    cases.back().state.eflags = VX_INITIAL_EFLAGS | StatusFlags(flags);
+    for (uint8_t opcode : {0xcc, 0xce}) {
+      cases.push_back(Make(opcode == 0xcc ? "int3" : "into", {opcode}, random));
+      cases.back().state.eflags = VX_INITIAL_EFLAGS | StatusFlags(flags);
+    }
   }
   ExpectAgreement(cases);
 }

@@ -4,8 +4,13 @@
 // abi_test.cc.)
 //
 // The CPU they were measured on (native.h: IsReferenceCpu) must agree with every line of flags.
+//
+// Each deviation is a line of a table that cites vxengine/MACHINE.md.
 #ifndef VXENGINE_CONFORMANCE_DEVIATIONS_H_
 #define VXENGINE_CONFORMANCE_DEVIATIONS_H_
+
+#include <string_view>
+#include <vector>
 
 #include "vxengine/conformance/case.h"
 
@@ -36,8 +41,19 @@ enum class Rule : uint8_t {
   kPopa,  // a CPU's POPA that faults half-way has popped some; the ABI's leaves all as before
 };
 
+// Words of MACHINE.md, in the section of a heading.
+struct Citation {
+  std::string_view heading, words;
+};
+
 // Replaces what is undefined in a CPU's result of the case by what the ABI says.
 void ApplyAbi(const Case& test, Result* result);
+
+// The same for what depends on what the guest met: which of two faults came first.
+void ApplyAbi(const Case& test, const Result& actual, Result* result);
+
+// What both cite.
+std::vector<Citation> DeviationCitations();
 
 // A place's value in a state and memory, zero-extended.
 uint32_t Value(const Place& place, const State& state, const std::vector<uint8_t>& data);

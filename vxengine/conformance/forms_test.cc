@@ -25,13 +25,24 @@ Random RandomFor(const Form& form) {
   return random;
 }
 
+// The form with its operand in memory, or in a register, if it can be in both.
+Form OfKind(Form form, bool memory) {
+  if (form.rm == 'E') form.rm = memory ? 'M' : 'R';
+  if (form.rm == 'W') form.rm = memory ? 'M' : 'U';
+  return form;
+}
+
 std::vector<Case> CasesOf(const Form& form, Random& random) {
   std::vector<Case> cases;
   for (uint32_t i = 0; i < TheSettings().cases; ++i) {
-    cases.push_back(MakeCase(form, random));
-    if (form.inputs != Inputs::kFlags) continue;
+    if (form.inputs != Inputs::kFlags) {
+      cases.push_back(MakeCase(form, random));
+      continue;
+    }
+    // All flags with both kinds of operand.
+    cases.push_back(MakeCase(OfKind(form, i % 2 != 0), random));
     uint32_t& eflags = cases.back().state.eflags;
-    eflags = (eflags & ~kStatusFlags) | StatusFlags(i % 64);
+    eflags = (eflags & ~kStatusFlags) | StatusFlags(i / 2 % 64);
   }
   return cases;
 }
@@ -47,7 +58,7 @@ TEST_P(FormTest, TakesLockOnlyWhereTheCpuDoes) {
   Random random = RandomFor(GetParam());
   std::vector<Case> cases;
   for (int i = 0; i < 6; ++i) {
-    cases.push_back(MakeCase(GetParam(), random));
+    cases.push_back(MakeCase(OfKind(GetParam(), i % 2 != 0), random));
     cases.back().code.insert(cases.back().code.begin(), 0xf0);
   }
   ExpectAgreement(cases);

@@ -9,6 +9,9 @@
 
 namespace vx::conformance {
 
+// True if cases are only looked at (Settings::observer): it has seen these.
+bool Observed(std::span<const FpCase> cases);
+
 // Fails the running test if the engine does not do what the CPU does in `count` cases of the form,
 // spread over its encodings; describes the first few.
 void ExpectFpAgreement(Engine engine, const FpForm& form, uint32_t count);

@@ -653,6 +653,32 @@ uint32_t MakeAddress(Random& random, FpType type) {
   }
 }
 
+// Where a large operand faults is the microcode's business.
+constexpr Citation kFaultAddress = {"Traps", "the first byte that isn't accessible"};
+
+// Bytes of stored images that guests see otherwise than the CPU has them.
+struct ImageField {
+  FpType image;
+  uint32_t at, size;
+  uint8_t byte;  // each of them
+  Citation source;
+  bool as_before = false;  // they aren't written
+};
+
+constexpr std::string_view kUndefined = "What manuals leave undefined";
+constexpr Citation kLastInstruction = {kUndefined, "FIP FCS FDP FDS FOP | "},
+                   kMxcsrMask = {kUndefined, "MXCSR_MASK is 0xFFFF"},
+                   kFxsaveEnd = {kUndefined, "FXSAVE writes the first 288"};
+
+constexpr ImageField kImageFields[] = {
+    {kStoredEnvironment, 12, 14, 0, kLastInstruction},
+    {kStoredX87Image, 12, 14, 0, kLastInstruction},
+    {kStoredFxImage, 6, 18, 0, kLastInstruction},
+    {kStoredFxImage, 28, 2, 0xff, kMxcsrMask},
+    {kStoredFxImage, 30, 2, 0, kMxcsrMask},
+    {kStoredFxImage, 288, kFxImageSize - 288, 0, kFxsaveEnd, true},
+};
+
 }  // namespace
 
 void PrintTo(const FpForm& form, std::ostream* out) { *out << form.name; }
@@ -735,28 +761,23 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
 
 void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result) {
   if (result->trap && result->trap->cause == TrapCause::kPageFault) {
-    // Where a large operand faults is the microcode's business; guests see its first inaccessible
-    // byte.
     const bool starts_mapped = test.state.eax - kFpPage < kFpPageSize;
     result->trap->address = starts_mapped ? kFpAreaEnd : test.state.eax;
   }
   if (result->area.empty()) return;
   const uint32_t at = test.state.eax - kFpArea;  // within the area for those that store there
-  switch (form.rm) {
-    case kStoredEnvironment:
-    case kStoredX87Image:
-      std::memset(&result->area[at + 12], 0, 14);  // FIP, FCS, FOP, FDP, FDS
-      break;
-    case kStoredFxImage: {
-      std::memset(&result->area[at + 6], 0, 18);  // FOP, FIP, FCS, FDP, FDS
-      constexpr uint32_t kMxcsrMask = 0xffff;
-      std::memcpy(&result->area[at + 28], &kMxcsrMask, 4);
-      std::memcpy(&result->area[at + 288], &test.area[at + 288], kFxImageSize - 288);
-      break;
+  for (const ImageField& field : kImageFields) {
+    if (field.image != form.rm) continue;
+    for (uint32_t i = field.at; i < field.at + field.size; ++i) {
+      result->area[at + i] = field.as_before ? test.area[at + i] : field.byte;
     }
-    default:
-      break;
   }
+}
+
+std::vector<Citation> FpDeviationCitations() {
+  std::vector<Citation> citations = {kFaultAddress};
+  for (const ImageField& field : kImageFields) citations.push_back(field.source);
+  return citations;
 }
 
 }  // namespace vx::conformance

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vxengine/conformance/deviations.h"
 #include "vxengine/conformance/forms.h"
 #include "vxengine/conformance/fp_case.h"
 
@@ -82,6 +83,9 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
 // Makes of what the CPU did what the ABI says: fields of stored images that guests see as 0,
 // XMM8-15 of 64-bit mode, and the address of a page fault.
 void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result);
+
+// What that cites.
+std::vector<Citation> FpDeviationCitations();
 
 }  // namespace vx::conformance
 

@@ -6,6 +6,44 @@
 namespace vx::conformance {
 namespace {
 
+// What qemu does, and what CPUs do instead.
+struct QemuDifference {
+  std::string_view qemu;
+  Citation cpu;
+};
+
+constexpr QemuDifference kDifferences[] = {
+    // 1
+    {"LOCK is ignored where it isn't allowed",
+     {"Instructions", "LOCK: where SDM allows it, with a memory operand; else #UD"}},
+    // 2
+    {"F6 /1 and F7 /1, TEST's other encoding, are #UD",
+     {"Instructions", "`machine/opcodes.cc` is the list, opcode by opcode"}},
+    // 3
+    {"0F 18 /0 to /3 (PREFETCHh) with a register are #UD",
+     {"Instructions", "0F 18 to 0F 1F with a ModRM are NOPs"}},
+    // 4
+    {"16-byte operands of some instructions needn't be aligned",
+     {"Traps", "a 16-byte SSE operand, or FXSAVE's image, that isn't aligned"}},
+    // 5
+    {"CLFLUSH never faults", {"Instructions", "CLFLUSH reads a byte"}},
+    // 6
+    {"SETcc, RCL and RCR whose operand faults have spoilt the flags",
+     {"Traps", "registers and memory are as before it"}},
+    // 7
+    {"an operand that is read and written is said to be read when it faults",
+     {"Traps", "A read-modify-write is a write"}},
+    // 8
+    {"PUSHA and POPA don't begin with the first operand: the fault is another one's",
+     {"Traps", "the faults come in the order of SDM's pseudo code"}},
+    // 9
+    {"ENTER doesn't try whether what the new ESP points at can be written",
+     {"What manuals leave undefined", "what the new ESP points at must be writable"}},
+    // 10
+    {"RET's operand is taken for a signed number",
+     {"Instructions", "the user-mode integer instructions of an i686"}},
+};
+
 using Code = std::vector<uint8_t>;
 
 // An instruction as far as the tables below need it. Opcodes behind 0F are 0x0fXX.
@@ -156,34 +194,35 @@ constexpr Opcodes kReadAndWritten[] = {
     {0x0fac, 0x0fad},  // SHRD
 };
 
-// Difference 1: LOCK is ignored where it isn't allowed. UD2 in its place.
+// Difference 1. UD2 in its place.
 bool LockIsInvalid(const Instruction& at) {
   return at.locked && !(at.has_memory() && AnyHas(kLockable, at));
 }
 
-// Difference 2: F6 /1 and F7 /1, TEST's other encoding, are #UD. /0 in their place.
+// Difference 2. /0 in their place.
 constexpr Opcodes kTestAlias = {0xf6, 0xf7, 1, 0x02};
 
-// Difference 3: some instructions don't look at their operand in memory as a CPU does. Each has
-// another one tried in its place first, of the same length and with the same operand, that faults
-// as the CPU would.
+// Difference 3. 0F 1F in its place.
+constexpr Opcodes kPrefetch = {0x0f18, 0x0f18, 1, 0x0f};
+
+// Differences 4 to 6. Each instruction has another one tried in its place first, of the same length
+// and with the same operand, that faults as the CPU would.
 struct Probe {
   Opcodes opcodes;
   uint32_t opcode;  // one with 0F only for one with 0F
   int digit = -1;   // if it needs one
 };
 constexpr Probe kProbes[] = {
-    // Operands needn't be aligned: MOVAPS, MOVAPD, MOVDQA.
+    // MOVAPS, MOVAPD, MOVDQA.
     {{0x0f14, 0x0f15}, 0x0f28},  // UNPCKLPS UNPCKHPS, and PD
     {{0x0f54, 0x0f57}, 0x0f28},  // ANDPS ANDNPS ORPS XORPS, and PD
     {{0x0fc6, 0x0fc6}, 0x0f28},  // SHUFPS, SHUFPD
     {{0x0fd1, 0x0fd3}, 0x0f6f},  // PSRLW PSRLD PSRLQ
     {{0x0fe1, 0x0fe2}, 0x0f6f},  // PSRAW PSRAD
     {{0x0ff1, 0x0ff3}, 0x0f6f},  // PSLLW PSLLD PSLLQ
-    // CLFLUSH never faults: MOVZX r32, m8.
+    // CLFLUSH: MOVZX r32, m8.
     {{0x0fae, 0x0fae, 1, 0x80}, 0x0fb6},
-    // If its operand faults, what has worked out EFLAGS for itself already has spoilt those that
-    // the instruction before it left. SETcc: MOV m8, r8. RCL and RCR: ROL.
+    // SETcc: MOV m8, r8. RCL and RCR: ROL.
     {{0x0f90, 0x0f9f}, 0x88},
     {{0xc0, 0xc0, 1, 0x0c}, 0xc0, 0},
     {{0xc1, 0xc1, 1, 0x0c}, 0xc1, 0},
@@ -215,7 +254,7 @@ Code WithProbe(const Code& code, const Instruction& at, const Probe& probe) {
   return result;
 }
 
-// Difference 4: an operand that is read and written is said to be read when it faults.
+// Difference 7.
 void CorrectAccess(const Instruction& at, Result* result) {
   if (!at.has_memory() || !(AnyHas(kLockable, at) || AnyHas(kReadAndWritten, at))) return;
   result->trap->access = Access::kWrite;
@@ -237,7 +276,7 @@ std::optional<uint32_t> FaultAddress(uint32_t address, uint32_t size, Access acc
   return std::nullopt;
 }
 
-// Difference 5: PUSHA and POPA don't begin with the first operand: the fault is another one's.
+// Difference 8.
 void CorrectManyOperands(const Instruction& at, Result* result) {
   if (at.opcode != 0x60 && at.opcode != 0x61) return;
   const uint32_t size = at.word ? 2 : 4, step = at.opcode == 0x60 ? -size : size;
@@ -251,8 +290,7 @@ void CorrectManyOperands(const Instruction& at, Result* result) {
   }
 }
 
-// Difference 6: ENTER doesn't try whether what the new ESP points at can be written. Cases have
-// ENTER at their start or not at all.
+// Difference 9. Cases have ENTER at their start or not at all.
 void CorrectEnter(const Case& test, const Instruction& first, Result* result) {
   if (first.opcode != 0xc8 || result->trap) return;
   const auto fault = FaultAddress(result->state.gpr[kEsp], first.word ? 2 : 4, Access::kWrite);
@@ -261,7 +299,7 @@ void CorrectEnter(const Case& test, const Instruction& first, Result* result) {
   result->trap = Trap{TrapCause::kPageFault, Access::kWrite, *fault};
 }
 
-// Difference 7: RET's operand is taken for a signed number. Cases have RET at their start.
+// Difference 10. Cases have RET at their start.
 void CorrectReturn(const Case& test, const Instruction& first, Result* result) {
   if (first.opcode != 0xc2 || result->state.eip == test.state.eip) return;
   if (test.code[first.start + first.length - 1] & 0x80) result->state.gpr[kEsp] += 0x10000;
@@ -283,6 +321,8 @@ Prepared Prepare(const Case& test) {
       code[start + 1] = 0x0b;
     } else if (at->modrm && kTestAlias.Has(*at)) {
       code[at->opcode_at + 1] &= ~(1 << 3);
+    } else if (at->modrm && kPrefetch.Has(*at)) {
+      code[at->opcode_at] = 0x1f;
     } else if (FindProbe(*at) != nullptr) {
       result.probed.push_back(*at);
     }
@@ -307,6 +347,12 @@ void Correct(const Case& test, Result* result) {
 }
 
 }  // namespace
+
+std::vector<Citation> QemuCitations() {
+  std::vector<Citation> citations;
+  for (const QemuDifference& difference : kDifferences) citations.push_back(difference.cpu);
+  return citations;
+}
 
 std::vector<Result> RunOnQemu(Native& qemu, std::span<const Case> cases) {
   std::vector<Prepared> prepared;

@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "vxengine/conformance/case.h"
+#include "vxengine/conformance/deviations.h"
 #include "vxengine/conformance/native.h"
 
 namespace vx::conformance {
+
+// Where MACHINE.md says what CPUs do, and qemu doesn't.
+std::vector<Citation> QemuCitations();
 
 // As Native::Run of a `qemu` that is_qemu().
 std::vector<Result> RunOnQemu(Native& qemu, std::span<const Case> cases);

@@ -29,6 +29,8 @@ Interpreter::~Interpreter() = default;
 
 uint64_t Interpreter::instructions() const { return state_->counted; }
 
+bool Interpreter::owes_unit() const { return state_->cpu.owes_unit; }
+
 const Trap& Interpreter::trap() const { return state_->cpu.trap(); }
 
 Interpreter::Stop Interpreter::Run(uint64_t budget) {

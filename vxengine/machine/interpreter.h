@@ -44,6 +44,9 @@ class Interpreter {
   // Units counted since construction.
   uint64_t instructions() const;
 
+  // True if the last Run stopped behind a REPE or REPNE whose own unit is the next to be counted.
+  bool owes_unit() const;
+
   // REQUIRES: the last Run stopped with kTrap.
   const Trap& trap() const;
 

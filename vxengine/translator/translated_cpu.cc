@@ -269,7 +269,8 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
 TranslatedCpu::Stop TranslatedCpu::Interpret() {
   Context& context = *context_;
   Registers& registers = context.registers;
-  if (counted_ && context.budget == 0) Refill();
+  // A last unit alone could end a REPE or REPNE and leave its own to be counted.
+  if (counted_ && context.budget < 2) Refill();
   if (counted_ && context.budget == 0) return Stop::kBudget;
   if (context.uses_x87 != 0) ImageToX87(context.fxsave, &registers.x87);
   registers.eip = context.eip;

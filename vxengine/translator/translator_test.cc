@@ -622,6 +622,22 @@ TEST(Stopping, TheCpuTimeLimitEndsAnyLoop) {
   }
 }
 
+// --- Counting ---
+
+// Translated code gets 2^31 - 1 units at a time. The last of the first pays for an iteration that
+// ends a repeated instruction, whose own unit is of the next.
+TEST(Counting, IsExactAcrossPortions) {
+  constexpr uint32_t kRounds = 0x3ffffffd;
+  const std::string code = Mov(kEcx, kRounds) + Bytes({0x49, 0x75, 0xfd}) + Mov(kEax, 0) +
+                           Mov(kEdi, kDataAddress) + Mov(kEcx, 10) +
+                           Bytes({0xf2, 0xae}) +  // repne scasb
+                           Exit(0);
+  const Outcome outcome =
+      RunGuest(Load(CodeElf(code)), {.engine = Engine::kTranslator, .count_instructions = true});
+  EXPECT_EQ(outcome.end, End::kExited);
+  EXPECT_EQ(outcome.counters.instructions, 1 + uint64_t{2} * kRounds + 3 + 2 + 3);
+}
+
 // --- The host's own signals ---
 
 sigjmp_buf back;

@@ -27,6 +27,7 @@ MACHINES = {
 _VISIBILITY = [
     "//decoders/testing:__pkg__",
     "//tests:__pkg__",
+    "//vxengine/conformance:__pkg__",
 ]
 
 _SourcesInfo = provider(
