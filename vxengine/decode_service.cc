@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "vxengine/layers.h"
 #include "vxengine/worker_process.h"
 #include "vxengine/worker_protocol.h"
 #include "vxengine/zygote_pool.h"
@@ -343,9 +344,12 @@ class WorkerSession final : public DecodeSession {
   std::vector<Waiting> waiting_;  // guarded by mutex_
 };
 
-class WorkerDecodeService final : public DecodeService {
+class DecodeServiceImpl final : public WorkerDecodeService {
  public:
-  explicit WorkerDecodeService(std::string worker_path) : zygotes_(std::move(worker_path), {}) {}
+  DecodeServiceImpl(std::string worker_path, JailOptions jail)
+      : layers_{.tried = jail.try_layers ? kAllLayers : 0,
+                .required = jail.require_all_layers ? kAllLayers : 0},
+        zygotes_(std::move(worker_path), {}, layers_) {}
 
   absl::StatusOr<DecodeResult> Decode(const DecodeRequest& request, ByteSource& source,
                                       ByteSink& sink) override {
@@ -379,7 +383,17 @@ class WorkerDecodeService final : public DecodeService {
 
   std::unique_ptr<DecodeSession> NewSession() override { return std::make_unique<WorkerSession>(); }
 
+  absl::StatusOr<std::string> MissingLayers() override {
+    const absl::StatusOr<uint32_t> entered = zygotes_.EnteredLayers();
+    if (!entered.ok()) return entered.status();
+    const std::string missing = LayerNames(kAllLayers & ~*entered);
+    if ((layers_.required & ~*entered) == 0) return missing;
+    return absl::UnavailableError(
+        absl::StrCat("vxworker: this system doesn't grant all layers of the jail: ", missing));
+  }
+
  private:
+  const ZygotePool::Layers layers_;
   ZygotePool zygotes_;
 };
 
@@ -396,13 +410,14 @@ absl::Status CheckExecutable(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DecodeService>> NewWorkerDecodeService(std::string worker_path) {
+absl::StatusOr<std::unique_ptr<WorkerDecodeService>> NewWorkerDecodeService(std::string worker_path,
+                                                                            JailOptions jail) {
   const absl::Status status = CheckExecutable(worker_path);
   if (!status.ok()) return status;
   try {
     // Workers start in /.
-    return std::make_unique<WorkerDecodeService>(
-        std::filesystem::absolute(std::move(worker_path)).string());
+    return std::make_unique<DecodeServiceImpl>(
+        std::filesystem::absolute(std::move(worker_path)).string(), jail);
   } catch (const std::system_error& error) {
     return absl::UnavailableError(absl::StrCat("starting a thread: ", error.what()));
   }

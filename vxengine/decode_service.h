@@ -88,11 +88,25 @@ class DecodeService {
   virtual std::unique_ptr<DecodeSession> NewSession() { return nullptr; }
 };
 
+class WorkerDecodeService : public DecodeService {
+ public:
+  // Starts a process to see which layers of the jail the system doesn't grant: for people, empty if
+  // it grants all. UNAVAILABLE if they can't be started, or lack a layer that is required.
+  virtual absl::StatusOr<std::string> MissingLayers() = 0;
+};
+
+// Some layers of the jail (layers.h) are not to be had on every system.
+struct JailOptions {
+  bool try_layers = true;           // false: as on a system that has none, for tests
+  bool require_all_layers = false;  // or no decode
+};
+
 // Runs decodes in processes of the `vxworker` binary at `worker_path`. NOT_FOUND if it isn't there
 // or can't be executed. They die with the calling process, however it ends.
 // REQUIRES: SIGCHLD isn't ignored, nobody waits for children at large, and no Decode is running
 // when the service is destroyed.
-absl::StatusOr<std::unique_ptr<DecodeService>> NewWorkerDecodeService(std::string worker_path);
+absl::StatusOr<std::unique_ptr<WorkerDecodeService>> NewWorkerDecodeService(std::string worker_path,
+                                                                            JailOptions jail = {});
 
 // The path of the vxworker that belongs to the running program: beside it, in ../vxengine beside
 // its folder (Bazel's layout), or in the runfiles of a test. NOT_FOUND names the places tried.

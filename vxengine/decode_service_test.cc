@@ -109,10 +109,12 @@ class FailingSink final : public ByteSink {
   absl::Status Append(std::string_view) override { return absl::AbortedError("client left"); }
 };
 
-std::unique_ptr<DecodeService> NewService() {
+bool try_layers = true;  // --no-layers: as on a system without
+
+std::unique_ptr<WorkerDecodeService> NewService() {
   const absl::StatusOr<std::string> worker = FindWorker();
   EXPECT_TRUE(worker.ok()) << worker.status();
-  auto service = NewWorkerDecodeService(*worker);
+  auto service = NewWorkerDecodeService(*worker, {.try_layers = try_layers});
   EXPECT_TRUE(service.ok()) << service.status();
   return *std::move(service);
 }
@@ -141,11 +143,30 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   return children;
 }
 
-// The workers of a server's zygotes.
+std::string NameOf(pid_t process) {
+  std::string name;
+  std::ifstream file("/proc/" + std::to_string(process) + "/comm");
+  std::getline(file, name);
+  return name;
+}
+
+// A process's descendants of that name.
+std::vector<pid_t> Descendants(pid_t process, std::string_view name) {
+  std::vector<pid_t> found;
+  for (pid_t child : ChildrenOf(process)) {
+    if (NameOf(child) == name) found.push_back(child);
+    const std::vector<pid_t> more = Descendants(child, name);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+std::vector<pid_t> ZygotesOf(pid_t server) { return Descendants(server, "vxzygote"); }
+
 std::vector<pid_t> WorkersOf(pid_t server) {
   std::vector<pid_t> workers;
-  for (pid_t zygote : ChildrenOf(server)) {
-    const std::vector<pid_t> more = ChildrenOf(zygote);
+  for (pid_t zygote : ZygotesOf(server)) {
+    const std::vector<pid_t> more = Descendants(zygote, "vxworker");
     workers.insert(workers.end(), more.begin(), more.end());
   }
   return workers;
@@ -542,14 +563,40 @@ TEST(Session, LeavesNoWorkerBehind) {
   EXPECT_EQ(OpenDescriptors(), before);
 }
 
+TEST(Layers, AreToldAndMayBeRequired) {
+  const auto missing = NewService()->MissingLayers();
+  ASSERT_TRUE(missing.ok()) << missing.status();
+  const auto strict =
+      NewWorkerDecodeService(*FindWorker(), {.try_layers = try_layers, .require_all_layers = true});
+  ASSERT_TRUE(strict.ok());
+  const std::string elf = CodeElf(Exit(0));
+  StringSource source("");
+  StringSink sink;
+  const absl::Status decoded = (*strict)->Decode({.decoder = elf}, source, sink).status();
+  const absl::Status asked = (*strict)->MissingLayers().status();
+  if (try_layers && missing->empty()) {
+    EXPECT_TRUE(decoded.ok()) << decoded;
+    EXPECT_TRUE(asked.ok()) << asked;
+    return;
+  }
+  if (!try_layers) {
+    EXPECT_THAT(*missing, StartsWith("user namespace, mount namespace, "));
+    EXPECT_THAT(*missing, EndsWith(", Landlock"));
+  }
+  for (const absl::Status& status : {decoded, asked}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(status.message(), HasSubstr(*missing));
+  }
+}
+
 TEST(Zygote, IsReplacedWhenItDies) {
   const auto service = NewService();
   const std::string elf = CodeElf(Copy());
   DecodeIn(*service, nullptr, elf);
-  const std::vector<pid_t> zygotes = ChildrenOf(getpid());
+  const std::vector<pid_t> zygotes = ZygotesOf(getpid());
   ASSERT_EQ(zygotes.size(), 1u);
   DecodeIn(*service, nullptr, elf);
-  EXPECT_EQ(ChildrenOf(getpid()), zygotes);
+  EXPECT_EQ(ZygotesOf(getpid()), zygotes);
   const int pidfd = pidfd_open(zygotes[0], 0);
   kill(zygotes[0], SIGKILL);
   pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
@@ -733,3 +780,9 @@ TEST_F(ImpostorTest, CannotKeepTheCallerByHoldingThePipesAfterItsDeath) {
 
 }  // namespace
 }  // namespace vx
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleMock(&argc, argv);
+  if (argc > 1 && std::string_view(argv[1]) == "--no-layers") vx::try_layers = false;
+  return RUN_ALL_TESTS();
+}

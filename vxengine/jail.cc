@@ -119,6 +119,7 @@ AllowedCalls ZygoteCalls(const CodeRange& code) {
       {SCMP_SYS(getpid), {}},
       {SCMP_SYS(getppid), {}},
       {SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)}},
+      {SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)}},
       {SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0)}},
       {SCMP_SYS(seccomp), {SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER)}},
   };

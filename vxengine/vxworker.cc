@@ -5,6 +5,7 @@
 //   decoder's image as descriptor 1.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,8 +25,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "vxengine/jail.h"
+#include "vxengine/layers.h"
 #include "vxengine/message_socket.h"
 #include "vxengine/prefault.h"
+#include "vxengine/unique_fd.h"
 #include "vxengine/vx.h"
 #include "vxengine/worker_protocol.h"
 #include "vxengine/zygote.h"
@@ -44,12 +47,16 @@ struct Decoder {
   std::optional<WorkerJail> jail;
 };
 
+absl::Status Failed(const char* what, int error) {
+  return absl::UnavailableError(absl::StrCat("vxworker: ", what, ": ", strerror(error)));
+}
+
 absl::StatusOr<size_t> ReadSome(std::span<uint8_t> buffer) {
   ssize_t count;
   do {
     count = read(kRequestFd, buffer.data(), buffer.size());
   } while (count < 0 && errno == EINTR);
-  if (count < 0) return absl::UnavailableError(absl::StrCat("reading: ", strerror(errno)));
+  if (count < 0) return Failed("reading", errno);
   return static_cast<size_t>(count);
 }
 
@@ -76,7 +83,7 @@ absl::Status WriteAll(int fd, std::span<const uint8_t> bytes) {
     if (count >= 0) {
       bytes = bytes.subspan(static_cast<size_t>(count));
     } else if (errno != EINTR) {
-      return absl::UnavailableError(absl::StrCat("writing: ", strerror(errno)));
+      return Failed("writing", errno);
     }
   }
   return absl::OkStatus();
@@ -196,6 +203,22 @@ absl::StatusOr<std::string> ReadImage(size_t size) {
   return image;
 }
 
+// As many layers of the jail as there are to be had, which may mean to go on in a child.
+absl::Status EnterLayersOf(const Preparation& preparation) {
+  // Where memory runs out, the server is to outlive its workers: proc(5).
+  if (const UniqueFd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)); file.open()) {
+    if (write(file.get(), "1000", 4) < 0) return Failed("oom_score_adj", errno);
+  }
+  const uint32_t entered = EnterLayers(preparation.layers);
+  if (const int error = SendMessage(kOrdersFd, EncodeLayers(entered)); error != 0) {
+    return Failed("telling of layers", error);
+  }
+  const uint32_t missing = preparation.required_layers & ~entered;
+  if (missing == 0) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("jail: required, but not granted by this system: ", LayerNames(missing)));
+}
+
 absl::Status Prepare(std::string_view parent, Decoder* decoder) {
   pid_t parent_pid = 0;
   std::from_chars(parent.data(), parent.data() + parent.size(), parent_pid);
@@ -203,11 +226,13 @@ absl::Status Prepare(std::string_view parent, Decoder* decoder) {
   if (!status.ok()) return status;
   Message first;
   if (const int error = ReceiveMessage(kOrdersFd, &first); error != 0) {
-    return absl::UnavailableError(absl::StrCat("vxworker: ", strerror(error)));
+    return Failed("receiving the preparation", error);
   }
   const absl::StatusOr<Preparation> preparation = DecodePreparation(first.bytes);
   if (!preparation.ok()) return preparation.status();
   decoder->preparation = *preparation;
+  if (status = EnterLayersOf(*preparation); !status.ok()) return status;
+  PrefaultHeap();
   const absl::StatusOr<Prepared> prepared = PrepareExclusive();
   if (!prepared.ok()) return prepared.status();
   absl::StatusOr<WorkerJail> jail = WorkerJail::Prepare(prepared->code);
@@ -239,7 +264,6 @@ int main(int argc, char** argv) {
     constexpr std::string_view kMessage = "vxworker is started by decode services only\n";
     return write(STDERR_FILENO, kMessage.data(), kMessage.size()) < 0 ? 2 : 1;
   }
-  vx::PrefaultHeap();
   vx::Decoder decoder;
   absl::Status ready;
   try {

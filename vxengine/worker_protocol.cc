@@ -19,6 +19,8 @@ void PreparationFields(Stream& stream, T& preparation) {
   stream.Field(preparation.elf_size);
   stream.EnumField(preparation.profile, Profile::kVx2026, Profile::kVx2026Int);
   stream.EnumField(preparation.count_instructions, false, true);
+  stream.Field(preparation.layers);
+  stream.Field(preparation.required_layers);
 }
 
 template <typename Stream, typename T>
@@ -59,6 +61,13 @@ absl::StatusOr<Preparation> DecodePreparation(std::string_view bytes) {
   PreparationFields(reader, preparation);
   if (reader.ok_and_at_end()) return preparation;
   return absl::FailedPreconditionError("the preparation is damaged");
+}
+
+std::string EncodeLayers(uint32_t layers) { return EncodeSize(layers); }
+
+std::optional<uint32_t> DecodeLayers(std::string_view bytes) {
+  if (bytes.size() != kSizeBytes) return std::nullopt;
+  return DecodeSize(bytes);
 }
 
 std::string EncodeWorkerEnd(const WorkerEnd& end) {

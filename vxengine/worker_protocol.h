@@ -2,10 +2,11 @@
 //
 // A *zygote* is a vxworker process that has one decoder loaded, and a *worker* one that was forked
 // off it. The service starts a zygote with a socket of messages (message_socket.h) as descriptor 0
-// and the decoder's ELF, in memory, as descriptor 1. The first message is a Preparation. Each later
-// one, kForkOrder with the descriptors of ForkDescriptors, asks for a worker. Over the last of
-// these, a socket of messages too, the zygote sends kWorkerStarted with a pidfd, and when the
-// worker has ended, its WorkerEnd.
+// and the decoder's ELF, in memory, as descriptor 1. The first message is a Preparation, to
+// which the zygote answers with the layers of the jail that it is in. Each later one, kForkOrder
+// with the descriptors of ForkDescriptors, asks for a worker. Over the last of these, a socket of
+// messages too, the zygote sends kWorkerStarted with a pidfd, and when the worker has ended, its
+// WorkerEnd.
 //
 // A worker decodes again and again. To its descriptor 0 the service writes, for each decode,
 //   request header, kRequestHeaderSize bytes | arguments, each with a NUL | encoded bytes, in
@@ -40,12 +41,17 @@ struct Preparation {
   uint32_t elf_size = 0;
   Profile profile = Profile::kVx2026;
   bool count_instructions = false;  // in all of its workers' decodes
+  uint32_t layers = 0;              // of the jail, to be tried (layers.h)
+  uint32_t required_layers = 0;     // without which nothing is to be decoded
   bool operator==(const Preparation&) const = default;
 };
 
 std::string EncodePreparation(const Preparation& preparation);
 // FAILED_PRECONDITION for another version.
 absl::StatusOr<Preparation> DecodePreparation(std::string_view bytes);
+
+std::string EncodeLayers(uint32_t layers);
+std::optional<uint32_t> DecodeLayers(std::string_view bytes);
 
 inline constexpr std::string_view kForkOrder = "fork", kWorkerStarted = "started";
 

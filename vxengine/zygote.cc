@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ absl::Status TakeDescriptors(const std::vector<UniqueFd>& fds) {
 
 [[noreturn]] void RunWorker(std::vector<UniqueFd> fds, pid_t zygote,
                             const std::function<void()>& work) {
+  prctl(PR_SET_NAME, "vxworker");  // for people who look at processes
   absl::Status status = DieWithParent(zygote);
   if (status.ok()) status = TakeDescriptors(fds);
   if (status.ok()) work();
@@ -101,6 +103,7 @@ void Bury(const Worker& worker) {
 }  // namespace
 
 absl::Status ServeOrders(const absl::Status& ready, const std::function<void()>& work) {
+  prctl(PR_SET_NAME, "vxzygote");
   std::vector<Worker> workers;
   bool orders_end = false;
   while (!orders_end || !workers.empty()) {

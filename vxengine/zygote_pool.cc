@@ -20,6 +20,7 @@ extern "C" {
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -132,11 +133,16 @@ struct ZygotePool::Zygote {
   bool started = false;
   absl::Status status;     // whether it could be
   UniqueFd pidfd, orders;  // this side's
+  bool has_told = false;   // of its layers, or died before
+  std::optional<uint32_t> layers;
   absl::Time used;
 };
 
-ZygotePool::ZygotePool(std::string path, Limits limits)
-    : path_(std::move(path)), limits_(limits), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+ZygotePool::ZygotePool(std::string path, Limits limits, Layers layers)
+    : path_(std::move(path)),
+      limits_(limits),
+      layers_(layers),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   // The server's signal handlers are not to run on a thread that it doesn't know of.
   sigset_t all, before;
   sigfillset(&all);
@@ -179,19 +185,38 @@ void ZygotePool::ThreadMain() {
       Start(zygote.get());
       lock.lock();
       zygote->started = true;
-      started_.notify_all();
+      changed_.notify_all();
     }
     const int timeout = Tidy();
     std::vector<pollfd> polls = {{.fd = wake_.get(), .events = POLLIN}};
+    std::vector<ZygotePtr> telling;
     for (const std::vector<ZygotePtr>* zygotes : {&zygotes_, &leaving_}) {
-      for (const ZygotePtr& z : *zygotes) polls.push_back({.fd = z->pidfd.get(), .events = POLLIN});
+      for (const ZygotePtr& zygote : *zygotes) {
+        polls.push_back({.fd = zygote->pidfd.get(), .events = POLLIN});
+        if (!zygote->started || zygote->has_told) continue;
+        polls.push_back({.fd = zygote->orders.get(), .events = POLLIN});
+        telling.push_back(zygote);
+      }
     }
     lock.unlock();
     poll(polls.data(), polls.size(), timeout);
     uint64_t count;
     if (read(wake_.get(), &count, sizeof count) < 0) count = 0;
     lock.lock();
+    for (const ZygotePtr& zygote : telling) Listen(zygote.get());
   }
+}
+
+// Takes what it tells of its layers, if it does. mutex_ is held.
+void ZygotePool::Listen(Zygote* zygote) {
+  pollfd told = {.fd = zygote->orders.get(), .events = POLLIN};
+  if (poll(&told, 1, 0) != 1) return;
+  Message message;
+  if (ReceiveMessage(zygote->orders.get(), &message) == 0) {
+    zygote->layers = DecodeLayers(message.bytes);
+  }
+  zygote->has_told = true;
+  changed_.notify_all();
 }
 
 // Lets those go that are idle or too many, and buries those that have ended. Milliseconds until
@@ -278,9 +303,22 @@ absl::StatusOr<ZygotePool::ZygotePtr> ZygotePool::Get(std::string_view elf,
     zygotes_.push_back(zygote);
     Wake();
   }
-  started_.wait(lock, [&] { return zygote->started; });
+  changed_.wait(lock, [&] { return zygote->started; });
   if (!zygote->status.ok()) return zygote->status;
   return zygote;
+}
+
+absl::StatusOr<uint32_t> ZygotePool::EnteredLayers() {
+  // Of no decoder.
+  const absl::StatusOr<ZygotePtr> zygote =
+      Get("", {.layers = layers_.tried, .required_layers = layers_.required});
+  if (!zygote.ok()) return zygote.status();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return (*zygote)->has_told; });
+  Dismiss(*zygote);
+  Wake();
+  if ((*zygote)->layers) return *(*zygote)->layers;
+  return absl::UnavailableError("vxworker ended before it was locked in");
 }
 
 absl::StatusOr<std::unique_ptr<WorkerProcess>> ZygotePool::NewWorker(std::string_view elf,
@@ -298,7 +336,9 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> ZygotePool::NewWorker(std::string
   fds[kSupervisionEnd] = supervision->theirs.get();
   const Preparation preparation = {.elf_size = static_cast<uint32_t>(elf.size()),
                                    .profile = profile,
-                                   .count_instructions = count_instructions};
+                                   .count_instructions = count_instructions,
+                                   .layers = layers_.tried,
+                                   .required_layers = layers_.required};
   // A zygote may have died, or be dismissed in the meantime.
   int error = 0;
   for (int attempts = 0; attempts < 2; ++attempts) {

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,13 +32,21 @@ class ZygotePool {
     absl::Duration idle = absl::Minutes(1);  // after which one goes
   };
 
+  // Of the jail (layers.h): what is tried, and that of it without which nothing is decoded.
+  struct Layers {
+    uint32_t tried = 0, required = 0;
+  };
+
   // `path`: of vxworker, absolute.
-  ZygotePool(std::string path, Limits limits);
+  ZygotePool(std::string path, Limits limits, Layers layers);
   ~ZygotePool();  // kills what there still is
 
   // A new worker of the decoder. UNAVAILABLE, with the reason, if there is none to be had.
   absl::StatusOr<std::unique_ptr<WorkerProcess>> NewWorker(std::string_view elf, Profile profile,
                                                            bool count_instructions);
+
+  // The layers of the jail that zygotes get. UNAVAILABLE if there are no zygotes to be had.
+  absl::StatusOr<uint32_t> EnteredLayers();
 
  private:
   struct Zygote;
@@ -45,6 +54,7 @@ class ZygotePool {
 
   void ThreadMain();
   void Start(Zygote* zygote);
+  void Listen(Zygote* zygote);
   int Tidy();
   void Wake();
   absl::StatusOr<ZygotePtr> Get(std::string_view elf, const Preparation& preparation);
@@ -52,13 +62,14 @@ class ZygotePool {
 
   const std::string path_;
   const Limits limits_;
+  const Layers layers_;
   UniqueFd wake_;  // an eventfd for the thread
   // Of the standard library: ThreadSanitizer doesn't see into Debian's Abseil.
   std::mutex mutex_;
-  std::condition_variable started_;
-  std::vector<ZygotePtr> zygotes_;  // guarded by mutex_; to be found, or to be started
-  std::vector<ZygotePtr> leaving_;  // guarded by mutex_; end with their last worker
-  bool stopping_ = false;           // guarded by mutex_
+  std::condition_variable changed_;  // a zygote has started, or told of its layers
+  std::vector<ZygotePtr> zygotes_;   // guarded by mutex_; to be found, or to be started
+  std::vector<ZygotePtr> leaving_;   // guarded by mutex_; end with their last worker
+  bool stopping_ = false;            // guarded by mutex_
   std::thread thread_;
 };
 

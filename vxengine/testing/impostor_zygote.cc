@@ -13,6 +13,7 @@ int main() {
   const std::string script = std::filesystem::read_symlink("/proc/self/exe").string() + ".sh";
   vx::Message preparation;
   if (vx::ReceiveMessage(vx::kOrdersFd, &preparation) != 0) return 1;
+  if (vx::SendMessage(vx::kOrdersFd, vx::EncodeLayers(0)) != 0) return 1;
   return vx::ServeOrders(
              absl::OkStatus(),
              [&] {
