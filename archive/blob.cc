@@ -77,7 +77,7 @@ absl::StatusOr<BlobHead> ReadBlobHead(PackFiles& packs, const Location& location
 absl::StatusOr<DecodedBlob> ReadBlob(PackFiles& packs, DecoderRunner& runner,
                                      const Location& location, const Digest& payload,
                                      const Locator& locator, const archive::v1::Cost* proof,
-                                     const CallContext& context) {
+                                     vx::DecodeSession* session, const CallContext& context) {
   absl::StatusOr<std::string> bytes = packs.Read(location, RecordType::kBlob, payload);
   if (!bytes.ok()) return bytes.status();
   absl::StatusOr<BlobHead> head = ParseBlobHead(*bytes, bytes->size());
@@ -106,7 +106,8 @@ absl::StatusOr<DecodedBlob> ReadBlob(PackFiles& packs, DecoderRunner& runner,
   const DecoderRunner::Job job{.decode = prefix.decode(),
                                .locator = locator,
                                .max_output = prefix.length(),
-                               .proof = proof == nullptr ? std::nullopt : std::optional(*proof)};
+                               .proof = proof == nullptr ? std::nullopt : std::optional(*proof),
+                               .session = session};
   absl::Status status = runner.RunToDigest(job, encoded, prefix.length(), digest, context,
                                            proof == nullptr ? nullptr : &blob.bytes, blob.run);
   if (!status.ok()) return status;

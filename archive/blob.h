@@ -49,11 +49,12 @@ struct DecodedBlob {
 
 // Reads a blob from its pack and decodes it. DATA_DAMAGED or DECODER_FAILED rather than wrong
 // bytes. `proof` is what its decode took when it was proved, or null if this is the proof: that
-// checks stored bytes by their own digest too, and doesn't keep what it decodes.
+// checks stored bytes by their own digest too, and doesn't keep what it decodes. `session`: of the
+// runner's, or null.
 absl::StatusOr<DecodedBlob> ReadBlob(PackFiles& packs, DecoderRunner& runner,
                                      const Location& location, const Digest& payload,
                                      const Locator& locator, const archive::v1::Cost* proof,
-                                     const CallContext& context);
+                                     vx::DecodeSession* session, const CallContext& context);
 
 }  // namespace vxa
 

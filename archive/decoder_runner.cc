@@ -203,6 +203,7 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   if (job.proof) request.limits.cpu_time = CpuTimeLimit(*job.proof);
   request.deadline = context.deadline;
   request.cancelled = context.cancelled;
+  request.session = job.session;
   absl::StatusOr<vx::DecodeResult> result =
       job.yields ? service_->Decode(request, yielding_source, yielding_sink)
                  : service_->Decode(request, source, sink);

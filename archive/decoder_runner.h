@@ -62,9 +62,15 @@ class DecoderRunner {
     // time, so they aren't counted again, which is slower, but taken to be these; and a limit to
     // its CPU time ends what has gone wrong.
     std::optional<archive::v1::Cost> proof;
+    vx::DecodeSession* session = nullptr;  // as in a DecodeRequest
     // Whether source and sink may block for long: then others may run in the meantime.
     bool yields = false;
   };
+
+  // For decodes of one stream of one principal's: see vx::DecodeSession. May be null.
+  std::unique_ptr<vx::DecodeSession> NewSession() {
+    return service_ != nullptr ? service_->NewSession() : nullptr;
+  }
 
   // Runs one decode. OK however the guest ended. DATA_DAMAGED if the image can't be had from the
   // packs, DECODER_FAILED if it is refused or the worker died, LIMIT_EXCEEDED if there is too

@@ -84,8 +84,8 @@ absl::StatusOr<std::string> StoredForm::ReadChunk(const Chunk& chunk) {
   absl::Status status =
       absl::DataLossError(absl::StrCat("blob ", digest->ToString(), " is in no pack"));
   for (const Location& place : *places) {
-    absl::StatusOr<DecodedBlob> blob =
-        ReadBlob(packs_, runner_, place, *digest, locator_, &chunk.proof(), context_);
+    absl::StatusOr<DecodedBlob> blob = ReadBlob(packs_, runner_, place, *digest, locator_,
+                                                &chunk.proof(), session_.get(), context_);
     status = blob.status();
     if (absl::IsDataLoss(status)) continue;  // another copy may be good
     if (!blob.ok()) return Hurt(status, what);

@@ -3,6 +3,7 @@
 #define ARCHIVE_STORED_FORM_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,7 @@ class StoredForm {
         locator_(std::move(locator)),
         manifest_(manifest),
         context_(context),
+        session_(runner.NewSession()),
         offset_(offset) {}
 
   // The bytes from the present place to the end of the chunk that has it, all checked; empty at the
@@ -44,6 +46,7 @@ class StoredForm {
   const Locator locator_;
   const archive::v1::Manifest& manifest_;
   const CallContext& context_;
+  const std::unique_ptr<vx::DecodeSession> session_;
   uint64_t offset_;
   archive::v1::ChunkList list_;  // the chunk list that was read last
   CostSheet costs_;

@@ -61,6 +61,7 @@ ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec,
       codec_(codec),
       context_(std::move(context)),
       object_decoder_(std::move(object_decoder)),
+      session_(core.runner.NewSession()),
       share_(core.budget) {
   if (!spec_.decoding) return;
   *manifest_.mutable_object_decode()->mutable_decode() = DecodeMessage(
@@ -161,7 +162,7 @@ absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
   }
 
   absl::StatusOr<DecodedBlob> proof = ReadBlob(core_.packs, core_.runner, appended->record, payload,
-                                               LocatorOfParts(), nullptr, context_);
+                                               LocatorOfParts(), nullptr, session_.get(), context_);
   if (!proof.ok()) return proof.status();
 
   archive::v1::Chunk* chunk = chunks_.add_chunks();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,8 @@ class ChunkedUpload : public Upload {
   const Codec* const codec_;
   const CallContext context_;
   const std::shared_ptr<const std::string> object_decoder_;  // the image that the put names
+
+  const std::unique_ptr<vx::DecodeSession> session_;  // of the chunks' proofs
 
   IngestBudget::Share share_;
   uint64_t room_ = 0;    // bytes that the share allows the buffer

@@ -139,6 +139,9 @@ void Parser::AddServing() {
       ->type_name("ADDRESS")
       ->capture_default_str();
   AddWorker(app_, serving_.worker);
+  app_.add_flag(
+      "--require-jail", serving_.require_jail,
+      "don't serve unless the system grants every layer of the jail that decoders run in");
   app_.add_option("--grace", grace_, "seconds that calls have to end after SIGTERM")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 3600.0))

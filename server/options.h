@@ -15,6 +15,7 @@ struct ServerOptions {
   std::string data;                       // the archive's directory
   std::string listen = "127.0.0.1:7420";  // HOST:PORT, [V6]:PORT or unix:PATH
   std::string worker;                     // path of vxworker; empty: found beside the program
+  bool require_jail = false;              // every layer of it, or no serving
   absl::Duration grace = absl::Seconds(10);
   int max_streams = 32;
   int decodes = 4;                         // decoders running at once

@@ -40,11 +40,12 @@ TEST(Options, NeedOnlyTheDirectory) {
 }
 
 TEST(Options, AreAllTaken) {
-  const auto parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--grace=0.5",
-                             "--max-streams=2", "--decodes=3", "--pack-size=20M"});
+  const auto parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--require-jail",
+                             "--grace=0.5", "--max-streams=2", "--decodes=3", "--pack-size=20M"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.listen, "[::1]:0");
   EXPECT_EQ(parsed.options.worker, "w");
+  EXPECT_TRUE(parsed.options.require_jail);
   EXPECT_EQ(parsed.options.grace, absl::Milliseconds(500));
   EXPECT_EQ(parsed.options.max_streams, 2);
   EXPECT_EQ(parsed.options.decodes, 3);

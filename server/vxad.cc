@@ -60,8 +60,15 @@ absl::Status Serve(const ServerOptions& options) {
   absl::StatusOr<std::string> worker =
       options.worker.empty() ? vx::FindWorker() : absl::StatusOr<std::string>(options.worker);
   if (!worker.ok()) return worker.status();
-  absl::StatusOr<std::unique_ptr<vx::DecodeService>> decoder = vx::NewWorkerDecodeService(*worker);
+  absl::StatusOr<std::unique_ptr<vx::WorkerDecodeService>> decoder =
+      vx::NewWorkerDecodeService(*worker, {.require_all_layers = options.require_jail});
   if (!decoder.ok()) return decoder.status();
+  const absl::StatusOr<std::string> missing = (*decoder)->MissingLayers();
+  if (!missing.ok()) return missing.status();
+  if (!missing->empty()) {
+    Log(LogLevel::kWarning,
+        absl::StrCat("decoders run without what this system doesn't grant: ", *missing));
+  }
   absl::StatusOr<std::unique_ptr<Archive>> archive =
       Archive::Open({.directory = options.data,
                      .decoder = decoder->get(),

@@ -222,8 +222,8 @@ class Errors(TestCase):
             call = self.client.stub.ReadObject(
                 vxa_pb2.ReadObjectRequest(namespace="default", name="large.gz", form=vxa_pb2.VIEW))
             next(call)  # nobody reads on, so it can't come to its end
-            [worker] = self.server.workers()
-            os.kill(worker, signal.SIGKILL)
+            for worker in self.server.workers():
+                os.kill(worker, signal.SIGKILL)
             list(call)
 
         yield read_and_kill_the_decoder

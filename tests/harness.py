@@ -102,18 +102,23 @@ class Server:
         raise AssertionError("no VmHWM")
 
     def workers(self):
-        """Process ids of the vxworkers that this server started."""
-        found = []
-        for entry in os.listdir("/proc"):
-            if not entry.isdigit():
-                continue
+        """Process ids of the workers of this server's zygotes."""
+        processes = {}  # name and parent by process id, but for those that have ended
+        for entry in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 with open(f"/proc/{entry}/stat") as stat:
                     name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
                 state, parent = rest.split()[:2]
-                if name == "vxworker" and int(parent) == self.process.pid and state != "Z":
-                    found.append(int(entry))
-        return found
+                if state != "Z":
+                    processes[int(entry)] = name, int(parent)
+
+        def is_ours(process):
+            while process in processes and process != self.process.pid:
+                process = processes[process][1]
+            return process == self.process.pid
+
+        return [process for process, (name, parent) in processes.items()
+                if name == "vxworker" and processes.get(parent, ("",))[0] == "vxzygote" and is_ours(process)]
 
     def lose_index(self):
         """Starts again with nothing but the packs."""

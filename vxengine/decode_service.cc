@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,28 +15,33 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
+#include <span>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "vxengine/layers.h"
 #include "vxengine/worker_process.h"
 #include "vxengine/worker_protocol.h"
+#include "vxengine/zygote_pool.h"
 
 namespace vx {
 namespace {
 
 constexpr size_t kPiece = 0x10000;  // bytes moved at a time: what a Linux pipe holds by default
+constexpr size_t kFrameMax = size_t{1} << 30;
 constexpr absl::Duration kAskInterval = absl::Milliseconds(20);
 
-// write(2) that gives EPIPE and no SIGPIPE, whatever the process does about that signal.
-ssize_t WriteWithoutSigpipe(int fd, const char* bytes, size_t size) {
+// writev(2) that gives EPIPE and no SIGPIPE, whatever the process does about that signal.
+ssize_t WriteWithoutSigpipe(int fd, std::span<const iovec> pieces) {
   sigset_t sigpipe, before, pending;
   sigemptyset(&sigpipe);
   sigaddset(&sigpipe, SIGPIPE);
   sigpending(&pending);
   const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
   pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-  const ssize_t count = write(fd, bytes, size);
+  const ssize_t count = writev(fd, pieces.data(), static_cast<int>(pieces.size()));
   const int error = errno;
   if (count < 0 && error == EPIPE && !was_pending) {
     const timespec now = {};
@@ -47,32 +53,33 @@ ssize_t WriteWithoutSigpipe(int fd, const char* bytes, size_t size) {
   return count;
 }
 
-// One decode with a worker that has been started: everything between its two ends of the pipes.
+// One decode with a worker: everything between its two ends of the pipes.
 class Exchange {
  public:
   Exchange(const DecodeRequest& request, ByteSource& source, ByteSink& sink, WorkerProcess& worker)
       : request_(request), source_(source), sink_(sink), worker_(worker) {
-    prologue_ = EncodeArguments(request.arguments);
-    prologue_ = EncodeRequestHeader({.elf_size = static_cast<uint32_t>(request.decoder.size()),
-                                     .arguments_size = static_cast<uint32_t>(prologue_.size()),
-                                     .profile = request.profile,
-                                     .count_instructions = request.count_instructions,
-                                     .limits = request.limits})
-                    .append(request.decoder)
-                    .append(prologue_);
-    to_send_ = prologue_;
+    const std::string arguments = EncodeArguments(request.arguments);
+    head_ = EncodeRequestHeader({.arguments_size = static_cast<uint32_t>(arguments.size()),
+                                 .limits = request.limits})
+                .append(arguments);
     buffer_.resize(kPiece);
   }
 
-  // Moves bytes until the worker has closed its output and its report, or it must not go on.
+  // Moves bytes until the worker has reported or closed its pipes, or it must not go on.
   absl::Status Run();
 
   uint64_t received() const { return received_; }
-  const std::string& report() const { return report_; }
+  // What the report has behind its size, so far.
+  std::string_view report() const;
+  // Whether the worker has reported and has all of its input, so that it waits for another request.
+  bool worker_waits() const { return report_is_whole() && input_ended_ && !unsent(); }
 
  private:
   absl::Status CheckCaller();
   int PollTimeout() const;
+  bool unsent() const { return !head_.empty() || !body_.empty(); }
+  bool report_is_whole() const;
+  absl::Status NextFrame();
   absl::Status Send();
   absl::StatusOr<std::string_view> Receive(UniqueFd& from);
   absl::Status ReceiveOutput();
@@ -82,13 +89,24 @@ class Exchange {
   ByteSource& source_;
   ByteSink& sink_;
   WorkerProcess& worker_;
-  std::string prologue_;
-  std::string_view to_send_;  // of the prologue, then of what the source gave last
+  // To be sent, one behind the other: header, arguments and a frame's size; and the frame.
+  std::string head_;
+  std::string_view body_;
+  std::string_view given_;  // of what the source gave last, behind that frame
+  bool input_ended_ = false;
   std::string buffer_;
   std::string report_;
   uint64_t received_ = 0;
   absl::Time next_ask_ = absl::InfinitePast();
 };
+
+std::string_view Exchange::report() const {
+  return std::string_view(report_).substr(std::min(report_.size(), kSizeBytes));
+}
+
+bool Exchange::report_is_whole() const {
+  return report_.size() >= kSizeBytes && report().size() == DecodeSize(report_);
+}
 
 absl::Status Exchange::CheckCaller() {
   const absl::Time now = absl::Now();
@@ -112,13 +130,14 @@ int Exchange::PollTimeout() const {
 
 absl::Status Exchange::Run() {
   bool ended = false;
-  while (worker_.output().open() || worker_.report().open()) {
+  while (!report_is_whole() && (worker_.output().open() || worker_.report().open())) {
     absl::Status status = CheckCaller();
     if (!status.ok()) return status;
-    pollfd polls[] = {{.fd = worker_.request().get(), .events = POLLOUT},
+    const bool wants_to_send = unsent() || !input_ended_;
+    pollfd polls[] = {{.fd = wants_to_send ? worker_.request().get() : -1, .events = POLLOUT},
                       {.fd = worker_.output().get(), .events = POLLIN},
                       {.fd = worker_.report().get(), .events = POLLIN},
-                      {.fd = ended ? -1 : worker_.pidfd(), .events = POLLIN}};
+                      {.fd = ended ? -1 : worker_.supervision(), .events = POLLIN}};
     const int ready = poll(polls, std::size(polls), ended ? 0 : PollTimeout());
     if (ready < 0) {
       if (errno == EINTR) continue;
@@ -129,30 +148,48 @@ absl::Status Exchange::Run() {
     if (polls[1].revents != 0) status.Update(ReceiveOutput());
     if (polls[2].revents != 0) status.Update(ReceiveReport());
     if (polls[0].revents & POLLERR) {
-      worker_.request().Reset();  // the worker has ended; a guest needn't want all of its input
+      worker_.request().Reset();  // the worker has ended
     } else if (polls[0].revents != 0) {
       status.Update(Send());
     }
     if (!status.ok()) return status;
-    if (polls[3].revents != 0) ended = true;
+    if (polls[3].revents != 0) ended = worker_.Attend();
+  }
+  // All output has been written before the report.
+  for (uint64_t before = UINT64_MAX; worker_.output().open() && before != received_;) {
+    before = received_;
+    if (absl::Status status = ReceiveOutput(); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status Exchange::Send() {
-  if (to_send_.empty()) {
+// Has the next frame of input to be sent.
+absl::Status Exchange::NextFrame() {
+  if (given_.empty()) {
     absl::StatusOr<std::string_view> next = source_.Next();
     if (!next.ok()) return next.status();
-    to_send_ = *next;
-    if (to_send_.empty()) {
-      worker_.request().Reset();
-      return absl::OkStatus();
-    }
+    given_ = *next;
+    input_ended_ = given_.empty();
   }
-  const ssize_t count = WriteWithoutSigpipe(worker_.request().get(), to_send_.data(),
-                                            std::min(to_send_.size(), kPiece));
+  body_ = given_.substr(0, kFrameMax);
+  given_.remove_prefix(body_.size());
+  head_ += EncodeSize(static_cast<uint32_t>(body_.size()));
+  return absl::OkStatus();
+}
+
+absl::Status Exchange::Send() {
+  // The first frame goes with what precedes it.
+  if (body_.empty() && !input_ended_) {
+    if (absl::Status status = NextFrame(); !status.ok()) return status;
+  }
+  const iovec pieces[] = {
+      {.iov_base = head_.data(), .iov_len = head_.size()},
+      {.iov_base = const_cast<char*>(body_.data()), .iov_len = std::min(body_.size(), kPiece)}};
+  const ssize_t count = WriteWithoutSigpipe(worker_.request().get(), pieces);
   if (count >= 0) {
-    to_send_.remove_prefix(count);
+    const size_t of_head = std::min<size_t>(static_cast<size_t>(count), head_.size());
+    head_.erase(0, of_head);
+    body_.remove_prefix(static_cast<size_t>(count) - of_head);
   } else if (errno == EPIPE) {
     worker_.request().Reset();
   } else if (errno != EAGAIN && errno != EINTR) {
@@ -189,7 +226,12 @@ absl::Status Exchange::ReceiveReport() {
   const absl::StatusOr<std::string_view> bytes = Receive(worker_.report());
   if (!bytes.ok()) return bytes.status();
   report_ += *bytes;
-  if (report_.size() > kReportMax) return absl::InternalError("vxworker's report is too long");
+  if (report_.size() >= kSizeBytes && DecodeSize(report_) > kReportMax) {
+    return absl::InternalError("vxworker's report is too long");
+  }
+  if (report_.size() >= kSizeBytes && report().size() > DecodeSize(report_)) {
+    return absl::InternalError("vxworker writes behind its report");
+  }
   return absl::OkStatus();
 }
 
@@ -252,32 +294,107 @@ absl::StatusOr<DecodeResult> Judge(std::string_view report_bytes, uint64_t recei
                       .diagnostics = std::move(report->diagnostics)};
 }
 
-class WorkerDecodeService final : public DecodeService {
+// Workers that wait for another decode.
+class WorkerSession final : public DecodeSession {
  public:
-  explicit WorkerDecodeService(std::string worker_path) : spawner_(std::move(worker_path)) {}
+  // One for the request, or null.
+  std::unique_ptr<WorkerProcess> Take(const DecodeRequest& request) {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) {
+      return w.profile == request.profile && w.counts == Counts(request) &&
+             w.memory >= request.limits.memory && w.decoder == request.decoder;
+    });
+    if (found == waiting_.end()) return nullptr;
+    std::unique_ptr<WorkerProcess> worker = std::move(found->worker);
+    waiting_.erase(found);
+    return worker;
+  }
+
+  // Keeps it, in place of the one that has waited longest where there are many.
+  void Put(const DecodeRequest& request, std::unique_ptr<WorkerProcess> worker) {
+    std::unique_ptr<WorkerProcess> leaves;  // which takes a moment, without the lock
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() == kMost) {
+      leaves = std::move(waiting_.front().worker);
+      waiting_.erase(waiting_.begin());
+    }
+    waiting_.push_back({.decoder = std::string(request.decoder),
+                        .profile = request.profile,
+                        .counts = Counts(request),
+                        .memory = request.limits.memory,
+                        .worker = std::move(worker)});
+  }
+
+  static bool Counts(const DecodeRequest& request) {
+    return request.count_instructions || request.limits.instructions != kUnlimited;
+  }
+
+ private:
+  static constexpr size_t kMost = 2;
+
+  struct Waiting {
+    std::string decoder;
+    Profile profile;
+    bool counts;
+    uint64_t memory;  // a guest may have that much in it
+    std::unique_ptr<WorkerProcess> worker;
+  };
+
+  std::mutex mutex_;
+  std::vector<Waiting> waiting_;  // guarded by mutex_
+};
+
+class DecodeServiceImpl final : public WorkerDecodeService {
+ public:
+  DecodeServiceImpl(std::string worker_path, JailOptions jail)
+      : layers_{.tried = jail.try_layers ? kAllLayers : 0,
+                .required = jail.require_all_layers ? kAllLayers : 0},
+        zygotes_(std::move(worker_path), {}, layers_) {}
 
   absl::StatusOr<DecodeResult> Decode(const DecodeRequest& request, ByteSource& source,
                                       ByteSink& sink) override {
     const absl::Time start = absl::Now();
     absl::Status status = CheckRequest(request);
     if (!status.ok()) return status;
-    absl::StatusOr<std::unique_ptr<WorkerProcess>> worker = spawner_.Spawn();
-    if (!worker.ok()) return worker.status();
-    Exchange exchange(request, source, sink, **worker);
-    status = exchange.Run();
-    const absl::Status end = (*worker)->Bury();
-    if (!status.ok()) return status;
-    if (!end.ok()) {
-      return absl::InternalError(
-          absl::StrCat(end.message(), " after ", exchange.received(), " bytes of output"));
+    auto* const session = static_cast<WorkerSession*>(request.session);
+    std::unique_ptr<WorkerProcess> worker = session != nullptr ? session->Take(request) : nullptr;
+    if (worker == nullptr) {
+      absl::StatusOr<std::unique_ptr<WorkerProcess>> made =
+          zygotes_.NewWorker(request.decoder, request.profile, WorkerSession::Counts(request));
+      if (!made.ok()) return made.status();
+      worker = *std::move(made);
     }
-    absl::StatusOr<DecodeResult> result = Judge(exchange.report(), exchange.received());
+    Exchange exchange(request, source, sink, *worker);
+    status = exchange.Run();
+    absl::StatusOr<DecodeResult> result =
+        status.ok() ? Judge(exchange.report(), exchange.received()) : status;
+    if (result.ok() && session != nullptr && exchange.worker_waits()) {
+      session->Put(request, std::move(worker));
+    } else {
+      const absl::Status end = worker->Bury();
+      if (status.ok() && exchange.report().empty() && !end.ok()) {
+        return absl::InternalError(
+            absl::StrCat(end.message(), " after ", exchange.received(), " bytes of output"));
+      }
+    }
     if (result.ok()) result->wall_time = absl::Now() - start;
     return result;
   }
 
+  std::unique_ptr<DecodeSession> NewSession() override { return std::make_unique<WorkerSession>(); }
+
+  absl::StatusOr<std::string> MissingLayers() override {
+    const absl::StatusOr<uint32_t> entered = zygotes_.EnteredLayers();
+    if (!entered.ok()) return entered.status();
+    const std::string missing = LayerNames(kAllLayers & ~*entered);
+    if ((layers_.required & ~*entered) == 0) return missing;
+    return absl::UnavailableError(
+        absl::StrCat("vxworker: this system doesn't grant all layers of the jail: ", missing));
+  }
+
  private:
-  WorkerSpawner spawner_;
+  const ZygotePool::Layers layers_;
+  ZygotePool zygotes_;
 };
 
 absl::Status CheckExecutable(const std::string& path) {
@@ -293,13 +410,14 @@ absl::Status CheckExecutable(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DecodeService>> NewWorkerDecodeService(std::string worker_path) {
+absl::StatusOr<std::unique_ptr<WorkerDecodeService>> NewWorkerDecodeService(std::string worker_path,
+                                                                            JailOptions jail) {
   const absl::Status status = CheckExecutable(worker_path);
   if (!status.ok()) return status;
   try {
     // Workers start in /.
-    return std::make_unique<WorkerDecodeService>(
-        std::filesystem::absolute(std::move(worker_path)).string());
+    return std::make_unique<DecodeServiceImpl>(
+        std::filesystem::absolute(std::move(worker_path)).string(), jail);
   } catch (const std::system_error& error) {
     return absl::UnavailableError(absl::StrCat("starting a thread: ", error.what()));
   }

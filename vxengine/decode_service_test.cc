@@ -109,10 +109,12 @@ class FailingSink final : public ByteSink {
   absl::Status Append(std::string_view) override { return absl::AbortedError("client left"); }
 };
 
-std::unique_ptr<DecodeService> NewService() {
+bool try_layers = true;  // --no-layers: as on a system without
+
+std::unique_ptr<WorkerDecodeService> NewService() {
   const absl::StatusOr<std::string> worker = FindWorker();
   EXPECT_TRUE(worker.ok()) << worker.status();
-  auto service = NewWorkerDecodeService(*worker);
+  auto service = NewWorkerDecodeService(*worker, {.try_layers = try_layers});
   EXPECT_TRUE(service.ok()) << service.status();
   return *std::move(service);
 }
@@ -141,17 +143,48 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   return children;
 }
 
+std::string NameOf(pid_t process) {
+  std::string name;
+  std::ifstream file("/proc/" + std::to_string(process) + "/comm");
+  std::getline(file, name);
+  return name;
+}
+
+// A process's descendants of that name.
+std::vector<pid_t> Descendants(pid_t process, std::string_view name) {
+  std::vector<pid_t> found;
+  for (pid_t child : ChildrenOf(process)) {
+    if (NameOf(child) == name) found.push_back(child);
+    const std::vector<pid_t> more = Descendants(child, name);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+std::vector<pid_t> ZygotesOf(pid_t server) { return Descendants(server, "vxzygote"); }
+
+std::vector<pid_t> WorkersOf(pid_t server) {
+  std::vector<pid_t> workers;
+  for (pid_t zygote : ZygotesOf(server)) {
+    const std::vector<pid_t> more = Descendants(zygote, "vxworker");
+    workers.insert(workers.end(), more.begin(), more.end());
+  }
+  return workers;
+}
+
 size_t OpenDescriptors() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
 }
 
-// A program that is no vxworker, to stand for one that a guest has taken over.
+// Workers that run a script, to stand for ones that a guest has taken over.
 class ImpostorTest : public ::testing::Test {
  protected:
   absl::StatusOr<DecodeResult> DecodeWith(const std::string& script, DecodeRequest request = {}) {
     const std::string path = ::testing::TempDir() + "/impostor";
-    std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
-    chmod(path.c_str(), 0755);
+    std::filesystem::copy_file(
+        std::filesystem::path(*FindWorker()).parent_path() / "testing/impostor_zygote", path,
+        std::filesystem::copy_options::overwrite_existing);
+    std::ofstream(path + ".sh") << script << "\n";
     const std::string elf = CodeElf(Exit(0));
     request.decoder = elf;
     StringSource source("input");
@@ -332,10 +365,10 @@ TEST(Decode, EndsAtTheDeadline) {
 }
 
 TEST(Decode, NamesTheSignalThatAWorkerDiedOf) {
-  for (const auto& [signal, name] : {std::pair(SIGKILL, "signal 9 (Killed)"),
-                                     std::pair(SIGSEGV, "signal 11 (Segmentation fault)")}) {
+  for (const auto& [signal, name] :
+       {std::pair(SIGKILL, "signal 9 (Killed)"), std::pair(SIGABRT, "signal 6 (Aborted)")}) {
     const auto result = DecodeCode(Forever(""), {.cancelled = [signal = signal] {
-                                     for (pid_t child : ChildrenOf(getpid())) kill(child, signal);
+                                     for (pid_t worker : WorkersOf(getpid())) kill(worker, signal);
                                      return false;
                                    }});
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
@@ -347,10 +380,13 @@ TEST(Decode, SurvivesAWorkerThatDiesBetweenPollAndWrite) {
   class KillingSource final : public ByteSource {
    public:
     absl::StatusOr<std::string_view> Next() override {
-      const pid_t worker = ChildrenOf(getpid()).at(0);
-      kill(worker, SIGKILL);
-      siginfo_t info;
-      EXPECT_EQ(waitid(P_PID, worker, &info, WEXITED | WNOWAIT), 0);
+      for (pid_t worker : WorkersOf(getpid())) {
+        const int pidfd = pidfd_open(worker, 0);
+        kill(worker, SIGKILL);
+        pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
+        EXPECT_EQ(poll(&end, 1, -1), 1);
+        close(pidfd);
+      }
       return "bytes";
     }
   };
@@ -405,8 +441,7 @@ TEST(Decode, OutlivesTheThreadThatAskedForIt) {
 TEST(Decode, LeaksNeitherDescriptorsNorProcesses) {
   const auto service = NewService();
   const std::string copy = CodeElf(Copy()), loop = CodeElf(Forever(""));
-  const size_t before = OpenDescriptors();
-  for (int i = 0; i < 100; ++i) {
+  const auto decode = [&](int i) {
     StringSource source("bytes");
     StringSink sink;
     FailingSink bad_sink;
@@ -426,10 +461,148 @@ TEST(Decode, LeaksNeitherDescriptorsNorProcesses) {
         EXPECT_FALSE(service->Decode({.decoder = "junk"}, source, sink).ok());
         break;
     }
-  }
+  };
+  for (int i = 0; i < 4; ++i) decode(i);  // a zygote for each decoder stays
+  const size_t before = OpenDescriptors();
+  for (int i = 0; i < 100; ++i) decode(i);
+  EXPECT_EQ(OpenDescriptors(), before);
+  EXPECT_EQ(ChildrenOf(getpid()).size(), 3u);
+}
+
+TEST(Decode, LeavesNoProcessBehind) {
+  const std::string copy = CodeElf(Copy());
+  StringSource source("bytes");
+  StringSink sink;
+  const size_t before = OpenDescriptors();
+  EXPECT_TRUE(Decode({.decoder = copy}, source, sink).ok());
   EXPECT_EQ(OpenDescriptors(), before);
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD) << "a child was left";
+}
+
+// A decode of some bytes in a session, by a decoder that copies them.
+void DecodeIn(DecodeService& service, DecodeSession* session, const std::string& elf,
+              uint64_t memory = uint64_t{1} << 30) {
+  const std::string input(100'000, 'x');
+  StringSource source(input);
+  StringSink sink;
+  const auto result = service.Decode(
+      {.decoder = elf, .limits = {.memory = memory}, .session = session}, source, sink);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->description, "exit status 0");
+  EXPECT_EQ(sink.bytes, input);
+}
+
+TEST(Session, KeepsAWorker) {
+  const auto service = NewService();
+  const auto session = service->NewSession();
+  const std::string elf = CodeElf(Copy());
+  DecodeIn(*service, session.get(), elf);
+  const std::vector<pid_t> first = WorkersOf(getpid());
+  ASSERT_EQ(first.size(), 1u);
+  for (int i = 0; i < 5; ++i) DecodeIn(*service, session.get(), elf);
+  EXPECT_EQ(WorkersOf(getpid()), first);
+  // Which has no room for more than the first had.
+  DecodeIn(*service, session.get(), elf, uint64_t{2} << 30);
+  EXPECT_EQ(WorkersOf(getpid()).size(), 2u);
+}
+
+TEST(Session, ShowsAGuestNothingOfTheOneBefore) {
+  const auto service = NewService();
+  const auto session = service->NewSession();
+  // Exits with what is in its data, its heap and a register, and leaves something there.
+  const uint32_t heap = kDataAddress + kDataSize;
+  const std::string code =
+      testing::Call(VX_CALL_BRK, heap + 0x1000) + Bytes({0xa1}) +
+      Imm32(kDataAddress) +                          // mov eax, [data]
+      Bytes({0x0b, 0x05}) + Imm32(heap) +            // or eax, [heap]
+      Bytes({0x09, 0xe8}) +                          // or eax, ebp
+      Bytes({0x66, 0x0f, 0x7e, 0xc2, 0x09, 0xd0}) +  // movd edx, xmm0; or eax, edx
+      Mov(kEbp, 0x1000) + Bytes({0x89, 0x2d}) + Imm32(kDataAddress) + Bytes({0x89, 0x2d}) +
+      Imm32(heap) + Bytes({0x66, 0x0f, 0x6e, 0xc5}) + testing::ExitWithResult();
+  const std::string elf = CodeElf(code);
+  for (int i = 0; i < 3; ++i) {
+    StringSource source("");
+    StringSink sink;
+    const auto result = service->Decode({.decoder = elf, .session = session.get()}, source, sink);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->description, "exit status 0");
+  }
+  EXPECT_EQ(WorkersOf(getpid()).size(), 1u);
+}
+
+TEST(Session, GoesOnAfterDecodesThatFail) {
+  const auto service = NewService();
+  const auto session = service->NewSession();
+  const std::string copy = CodeElf(Copy()), trap = CodeElf(Bytes({0x0f, 0x0b}));
+  for (int i = 0; i < 3; ++i) {
+    // It reads nothing of its input.
+    ZeroSource source(10'000'000);
+    StringSink sink;
+    const auto result = service->Decode({.decoder = trap, .session = session.get()}, source, sink);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->outcome.end, Outcome::End::kTrapped);
+    StringSource bytes("bytes");
+    FailingSink bad_sink;
+    EXPECT_FALSE(
+        service->Decode({.decoder = copy, .session = session.get()}, bytes, bad_sink).ok());
+    DecodeIn(*service, session.get(), copy);
+  }
+}
+
+TEST(Session, LeavesNoWorkerBehind) {
+  const auto service = NewService();
+  const std::string elf = CodeElf(Copy());
+  DecodeIn(*service, nullptr, elf);
+  const size_t before = OpenDescriptors();
+  {
+    const auto session = service->NewSession();
+    DecodeIn(*service, session.get(), elf);
+  }
+  EXPECT_EQ(WorkersOf(getpid()).size(), 0u);
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST(Layers, AreToldAndMayBeRequired) {
+  const auto missing = NewService()->MissingLayers();
+  ASSERT_TRUE(missing.ok()) << missing.status();
+  const auto strict =
+      NewWorkerDecodeService(*FindWorker(), {.try_layers = try_layers, .require_all_layers = true});
+  ASSERT_TRUE(strict.ok());
+  const std::string elf = CodeElf(Exit(0));
+  StringSource source("");
+  StringSink sink;
+  const absl::Status decoded = (*strict)->Decode({.decoder = elf}, source, sink).status();
+  const absl::Status asked = (*strict)->MissingLayers().status();
+  if (try_layers && missing->empty()) {
+    EXPECT_TRUE(decoded.ok()) << decoded;
+    EXPECT_TRUE(asked.ok()) << asked;
+    return;
+  }
+  if (!try_layers) {
+    EXPECT_THAT(*missing, StartsWith("user namespace, mount namespace, "));
+    EXPECT_THAT(*missing, EndsWith(", Landlock"));
+  }
+  for (const absl::Status& status : {decoded, asked}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(status.message(), HasSubstr(*missing));
+  }
+}
+
+TEST(Zygote, IsReplacedWhenItDies) {
+  const auto service = NewService();
+  const std::string elf = CodeElf(Copy());
+  DecodeIn(*service, nullptr, elf);
+  const std::vector<pid_t> zygotes = ZygotesOf(getpid());
+  ASSERT_EQ(zygotes.size(), 1u);
+  DecodeIn(*service, nullptr, elf);
+  EXPECT_EQ(ZygotesOf(getpid()), zygotes);
+  const int pidfd = pidfd_open(zygotes[0], 0);
+  kill(zygotes[0], SIGKILL);
+  pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&end, 1, -1), 1);
+  close(pidfd);
+  DecodeIn(*service, nullptr, elf);
 }
 
 // Runs `body` in a process of its own. True if that exits with 0.
@@ -454,13 +627,14 @@ TEST(Decode, WorksInAServerWithoutStandardDescriptors) {
 
 TEST(Decode, FailsWithoutDescriptorsToSpare) {
   EXPECT_TRUE(InProcess([] {
-    const auto service = NewService();
     close_range(3, ~0u, 0);
+    const auto service = NewService();
+    const size_t before = OpenDescriptors();
     rlimit old;
     getrlimit(RLIMIT_NOFILE, &old);
-    // Three pipes and a pidfd take seven.
-    for (rlim_t spare = 0; spare < 7; ++spare) {
-      const rlimit few = {.rlim_cur = 3 + spare, .rlim_max = old.rlim_max};
+    // Three pipes, a socket; and for a zygote another, its image and its pidfd.
+    for (rlim_t spare = 0; spare < 12; ++spare) {
+      const rlimit few = {.rlim_cur = before - 1 + spare, .rlim_max = old.rlim_max};
       setrlimit(RLIMIT_NOFILE, &few);
       const std::string elf = CodeElf(Exit(0));
       StringSource source("");
@@ -469,7 +643,7 @@ TEST(Decode, FailsWithoutDescriptorsToSpare) {
       setrlimit(RLIMIT_NOFILE, &old);
       if (status.code() != absl::StatusCode::kUnavailable) return false;
     }
-    return OpenDescriptors() == 3 + 1;  // and the folder's
+    return OpenDescriptors() == before;
   }));
 }
 
@@ -511,7 +685,8 @@ TEST(Decode, LeavesNoWorkerBehindWhenTheServerIsKilled) {
     }
     char byte;
     ASSERT_EQ(read(fds[0], &byte, 1), 1);
-    const std::vector<pid_t> workers = ChildrenOf(server);
+    std::vector<pid_t> workers;
+    while ((workers = WorkersOf(server)).empty()) usleep(1000);
     ASSERT_EQ(workers.size(), 1u);
     const int pidfd = pidfd_open(workers[0], 0);
     ASSERT_GE(pidfd, 0);
@@ -578,8 +753,10 @@ TEST_F(ImpostorTest, CannotReportWithoutEnd) {
 }
 
 TEST_F(ImpostorTest, CannotReportNonsense) {
-  EXPECT_EQ(DecodeWith("echo nonsense >&2").status(),
+  EXPECT_EQ(DecodeWith("printf '\\003\\0\\0\\0abc' >&2").status(),
             absl::InternalError("vxworker's report is damaged"));
+  EXPECT_EQ(DecodeWith("printf '\\003\\0\\0\\0abcd' >&2").status(),
+            absl::InternalError("vxworker writes behind its report"));
   EXPECT_EQ(DecodeWith("exit 0").status(), absl::InternalError("vxworker's report is damaged"));
   const absl::Status status = DecodeWith("echo some; exit 7").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
@@ -603,3 +780,9 @@ TEST_F(ImpostorTest, CannotKeepTheCallerByHoldingThePipesAfterItsDeath) {
 
 }  // namespace
 }  // namespace vx
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleMock(&argc, argv);
+  if (argc > 1 && std::string_view(argv[1]) == "--no-layers") vx::try_layers = false;
+  return RUN_ALL_TESTS();
+}

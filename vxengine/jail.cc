@@ -5,12 +5,16 @@
 #endif
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +22,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "vxengine/unique_fd.h"
 
 namespace vx {
 namespace {
@@ -34,14 +39,12 @@ struct AllowedCall {
   std::vector<scmp_arg_cmp> arguments;  // all of which have to be so
 };
 
-// All that a worker can still ask of the kernel.
-std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
+using AllowedCalls = std::vector<AllowedCall>;
+
+// What both need.
+AllowedCalls CommonCalls(const CodeRange& code) {
   constexpr uint64_t kPrivateAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-  std::vector<AllowedCall> calls = {
-    // Encoded bytes come in, decoded bytes and the report go out.
-    {SCMP_SYS(read), {SCMP_A0(SCMP_CMP_EQ, 0)}},
-    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 1)}},
-    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 2)}},
+  AllowedCalls calls = {
     // malloc: memory that no file is behind and that is never executable.
     {SCMP_SYS(brk), {}},
     {SCMP_SYS(mmap),
@@ -51,6 +54,15 @@ std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
     {SCMP_SYS(munmap), {}},
     // The guest's memory; and code, while it is written.
     {SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+    // pthread_once says so when it is done, which the first C++ exception finds out.
+    {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
+    // What translating costs, and the limit on CPU time.
+    {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
+    {SCMP_SYS(exit_group), {}},
+    // Encoded bytes come in, decoded bytes and the report go out.
+    {SCMP_SYS(read), {SCMP_A0(SCMP_CMP_EQ, 0)}},
+    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 1)}},
+    {SCMP_SYS(write), {SCMP_A0(SCMP_CMP_EQ, 2)}},
     // After a fault of the guest's, or a timer.
     {SCMP_SYS(rt_sigreturn), {}},
     // For whom the timer is.
@@ -62,11 +74,6 @@ std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
     // Where a guest's memory lies that isn't at address 0.
     {SCMP_SYS(arch_prctl), {SCMP_A0(SCMP_CMP_EQ, ARCH_SET_GS)}},
 #endif
-    // pthread_once says so when it is done, which the first C++ exception finds out.
-    {SCMP_SYS(futex), {SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)}},
-    // The limit on CPU time.
-    {SCMP_SYS(clock_gettime), {SCMP_A0(SCMP_CMP_EQ, CLOCK_THREAD_CPUTIME_ID)}},
-    {SCMP_SYS(exit_group), {}},
   };
   if (code.size != 0) {
     const uint64_t begin = reinterpret_cast<uint64_t>(code.begin);
@@ -75,6 +82,12 @@ std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
                       SCMP_A1(SCMP_CMP_LE, CodeRange::kMostAtOnce),
                       SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_EXEC)}});
   }
+  return calls;
+}
+
+// All that a worker can still ask of the kernel.
+AllowedCalls WorkerCalls(const CodeRange& code) {
+  AllowedCalls calls = CommonCalls(code);
   if (kSanitized) {
     for (int number : {SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(sched_yield),
                        SCMP_SYS(clock_nanosleep), SCMP_SYS(rt_sigprocmask), SCMP_SYS(mprotect),
@@ -85,36 +98,86 @@ std::vector<AllowedCall> AllowedCalls(const CodeRange& code) {
   return calls;
 }
 
+// All that a zygote can.
+AllowedCalls ZygoteCalls(const CodeRange& code) {
+  const AllowedCalls own = {
+      // Its image, orders, and what it says of its workers.
+      {SCMP_SYS(pread64), {SCMP_A0(SCMP_CMP_EQ, 1)}},
+      {SCMP_SYS(recvmsg), {SCMP_A0(SCMP_CMP_EQ, 0)}},
+      {SCMP_SYS(sendmsg), {}},
+      {SCMP_SYS(poll), {}},
+      // The report in place of a worker.
+      {SCMP_SYS(write), {}},
+      {SCMP_SYS(close), {}},
+      // Workers start and end,
+      {SCMP_SYS(clone), {SCMP_A0(SCMP_CMP_EQ, CLONE_PIDFD | SIGCHLD)}},
+      {SCMP_SYS(waitid), {SCMP_A0(SCMP_CMP_EQ, P_PIDFD)}},
+      {SCMP_SYS(pidfd_send_signal), {}},
+      // and get ready for their own jail.
+      {SCMP_SYS(dup2), {}},
+      {SCMP_SYS(close_range), {}},
+      {SCMP_SYS(getpid), {}},
+      {SCMP_SYS(getppid), {}},
+      {SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)}},
+      {SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)}},
+      {SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0)}},
+      {SCMP_SYS(seccomp), {SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER)}},
+  };
+  AllowedCalls calls = CommonCalls(code);
+  calls.insert(calls.end(), own.begin(), own.end());
+  return calls;
+}
+
 struct ResourceLimit {
   __rlimit_resource resource;
   rlim_t value;
 };
 
-std::vector<ResourceLimit> ResourceLimits(uint64_t data) {
-  std::vector<ResourceLimit> limits = {
-      {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NOFILE, 0}, {RLIMIT_NPROC, 0}};
-  if (!kSanitized) limits.push_back({RLIMIT_DATA, data});
-  return limits;
-}
-
 absl::Status Failed(const char* step, int error) {
   return absl::UnavailableError(absl::StrCat("jail: ", step, ": ", strerror(error)));
 }
 
-absl::Status FilterSystemCalls(const CodeRange& code) {
+absl::Status SetLimits(std::vector<ResourceLimit> limits) {
+  for (const ResourceLimit& limit : limits) {
+    const rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
+    if (setrlimit(limit.resource, &both) != 0) return Failed("setrlimit", errno);
+  }
+  return absl::OkStatus();
+}
+
+// A filter that kills whoever makes another call, as a program for the kernel.
+absl::StatusOr<std::vector<sock_filter>> CompileFilter(const AllowedCalls& calls) {
   const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_KILL_PROCESS),
                                                                 seccomp_release);
   if (!filter) return Failed("seccomp_init", ENOMEM);
   // 32-bit and x32 calls on a 64-bit kernel.
   int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   if (error != 0) return Failed("seccomp_attr_set", -error);
-  for (const AllowedCall& call : AllowedCalls(code)) {
+  for (const AllowedCall& call : calls) {
     error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call.number, call.arguments.size(),
                                    call.arguments.data());
     if (error != 0) return Failed("seccomp_rule_add", -error);
   }
-  error = seccomp_load(filter.get());
-  if (error != 0) return Failed("seccomp_load", -error);
+  // libseccomp gives programs to files only.
+  const UniqueFd file(memfd_create("filter", MFD_CLOEXEC));
+  if (!file.open()) return Failed("memfd_create", errno);
+  error = seccomp_export_bpf(filter.get(), file.get());
+  if (error != 0) return Failed("seccomp_export_bpf", -error);
+  std::vector<sock_filter> program(static_cast<size_t>(lseek(file.get(), 0, SEEK_END)) /
+                                   sizeof(sock_filter));
+  const size_t size = program.size() * sizeof(sock_filter);
+  if (pread(file.get(), program.data(), size, 0) != static_cast<ssize_t>(size)) {
+    return Failed("reading the filter", errno);
+  }
+  return program;
+}
+
+absl::Status LoadFilter(const std::vector<sock_filter>& filter) {
+  const sock_fprog program = {.len = static_cast<unsigned short>(filter.size()),
+                              .filter = const_cast<sock_filter*>(filter.data())};
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+    return Failed("seccomp", errno);
+  }
   return absl::OkStatus();
 }
 
@@ -127,14 +190,28 @@ absl::Status DieWithParent(pid_t parent) {
   return absl::OkStatus();
 }
 
-absl::Status EnterJail(uint64_t data, const CodeRange& code) {
+absl::Status EnterZygoteJail(const CodeRange& code) {
+  const absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(ZygoteCalls(code));
+  if (!filter.ok()) return filter.status();
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Failed("PR_SET_DUMPABLE", errno);
-  for (const ResourceLimit& limit : ResourceLimits(data)) {
-    const rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
-    if (setrlimit(limit.resource, &both) != 0) return Failed("setrlimit", errno);
-  }
+  absl::Status status = SetLimits({{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}});
+  if (!status.ok()) return status;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("PR_SET_NO_NEW_PRIVS", errno);
-  return FilterSystemCalls(code);
+  // A sanitizer's run-time library would need nearly every call.
+  return kSanitized ? absl::OkStatus() : LoadFilter(*filter);
+}
+
+absl::StatusOr<WorkerJail> WorkerJail::Prepare(const CodeRange& code) {
+  absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(WorkerCalls(code));
+  if (!filter.ok()) return filter.status();
+  return WorkerJail(*std::move(filter));
+}
+
+absl::Status WorkerJail::Enter(uint64_t data) const {
+  std::vector<ResourceLimit> limits = {{RLIMIT_NOFILE, 0}, {RLIMIT_NPROC, 0}};
+  if (!kSanitized) limits.push_back({RLIMIT_DATA, data});
+  if (absl::Status status = SetLimits(std::move(limits)); !status.ok()) return status;
+  return LoadFilter(filter_);
 }
 
 }  // namespace vx

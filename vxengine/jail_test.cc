@@ -39,6 +39,12 @@ constexpr int kNotJailed = 99;
 
 CodeRange code;  // of inmates: none, but where a test has some
 
+// As a worker does, through its zygote's.
+void EnterJail() {
+  const absl::StatusOr<WorkerJail> jail = WorkerJail::Prepare(code);
+  if (!jail.ok() || !EnterZygoteJail(code).ok() || !jail->Enter(512 * kMib).ok()) _exit(kNotJailed);
+}
+
 // How a child process ends that runs `before`, enters the jail and then runs `inside`: its exit
 // status, or 1000 and the signal that killed it.
 int EndOfInmate(
@@ -46,7 +52,7 @@ int EndOfInmate(
   const pid_t child = fork();
   if (child == 0) {
     before();
-    if (!EnterJail(512 * kMib, code).ok()) _exit(kNotJailed);
+    EnterJail();
     syscall(SYS_exit_group, inside());
   }
   int status = 0;
@@ -103,7 +109,7 @@ TEST(Jail, SetsItsLimitsAndFlags) {
   if (child == 0) {
     dup2(fds[0], 0);
     dup2(ready[1], 1);
-    if (!EnterJail(512 * kMib, code).ok()) _exit(kNotJailed);
+    EnterJail();
     char byte = 'r';
     if (write(1, &byte, 1) != 1) _exit(1);
     syscall(SYS_exit_group, read(0, &byte, 1) == 1 ? kSurvived : 2);

@@ -1,5 +1,6 @@
 #include "vxengine/vx.h"
 
+#include <string.h>
 #include <time.h>
 
 #include <algorithm>
@@ -27,6 +28,9 @@ namespace {
 // millisecond.
 constexpr uint64_t kSlice = 100'000;
 
+// Guest instructions that are translated before a run, at most.
+constexpr uint64_t kAhead = 500'000;
+
 std::span<const uint8_t> AsBytes(std::string_view s) {
   return std::span(reinterpret_cast<const uint8_t*>(s.data()), s.size());
 }
@@ -35,6 +39,25 @@ std::chrono::nanoseconds ThreadCpuTime() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+// The entry point, and whatever in initialized data may be a pointer to code.
+std::vector<uint32_t> PossibleEntries(const Image& image) {
+  std::vector<uint32_t> entries = {image.entry};
+  const auto is_code = [&image](uint32_t address) {
+    return std::any_of(image.segments.begin(), image.segments.end(), [address](const Segment& s) {
+      return (s.permissions & Memory::kExecute) != 0 && address - s.address < s.bytes.size();
+    });
+  };
+  for (const Segment& segment : image.segments) {
+    if ((segment.permissions & Memory::kExecute) != 0) continue;
+    for (size_t at = (0 - segment.address) % 4; at + 4 <= segment.bytes.size(); at += 4) {
+      uint32_t word;  // the host is of the guest's byte order
+      memcpy(&word, &segment.bytes[at], sizeof word);
+      if (is_code(word)) entries.push_back(word);
+    }
+  }
+  return entries;
 }
 
 }  // namespace
@@ -63,6 +86,13 @@ Program::~Program() = default;
 
 std::string Program::Symbolize(uint32_t address) const {
   return SymbolizeAddress(AsBytes(rep_->elf), address);
+}
+
+absl::Status Program::TranslateAhead(const Mode& mode) const {
+  absl::StatusOr<Translation*> translation = rep_->translations->Get(TranslationMode::Of(
+      mode.placement == Placement::kExclusive, mode.profile, mode.count_instructions));
+  if (!translation.ok()) return translation.status();
+  return (*translation)->TranslateAhead(PossibleEntries(rep_->image), kAhead);
 }
 
 struct Sandbox::Rep {

@@ -24,6 +24,16 @@
 
 namespace vx {
 
+// Where a translated guest's 4 GiB lie.
+enum class Placement : uint8_t {
+  // Anywhere: any number of sandboxes, on any threads. Each holds 4 GiB of address space, and each
+  // program some 16 GiB, of which little is ever touched.
+  kShared,
+  // At host addresses 0 to 4 GiB: a few percent faster, but for one sandbox of a process at a time,
+  // which must be position-independent itself. Where they are taken, kShared takes its place.
+  kExclusive,
+};
+
 // A guest program, checked and ready to run. Immutable: any number of sandboxes on any threads
 // share one.
 class Program {
@@ -39,6 +49,16 @@ class Program {
   // "inflate_fast+0x1f2" for an address in a function that the image's symbol table names, else "".
   // The table is the image's own claim: for people to read, never to be trusted.
   std::string Symbolize(uint32_t address) const;
+
+  // Translates and verifies what can be seen to be reached from the entry point: along direct
+  // branches and calls, and by pointers in data. What a run needs beside it is translated when it
+  // is needed, as ever. Bounded, whatever the image. Errors are those of a run's translating.
+  struct Mode {
+    Profile profile = Profile::kVx2026;
+    Placement placement = Placement::kShared;  // what sandboxes will get, not what they ask for
+    bool count_instructions = false;           // or have a limit to them
+  };
+  absl::Status TranslateAhead(const Mode& mode) const;
 
   struct Rep;
   const Rep& rep() const { return *rep_; }
@@ -72,16 +92,6 @@ inline constexpr Engine kDefaultEngine = Engine::kTranslator;
 #else
 inline constexpr Engine kDefaultEngine = Engine::kInterpreter;
 #endif
-
-// Where a translated guest's 4 GiB lie.
-enum class Placement : uint8_t {
-  // Anywhere: any number of sandboxes, on any threads. Each holds 4 GiB of address space, and each
-  // program some 16 GiB, of which little is ever touched.
-  kShared,
-  // At host addresses 0 to 4 GiB: a few percent faster, but for one sandbox of a process at a time,
-  // which must be position-independent itself. Where they are taken, kShared takes its place.
-  kExclusive,
-};
 
 // The host's side of a guest's descriptors. Called on the thread that runs the guest, one call at a
 // time; blocking blocks the guest.

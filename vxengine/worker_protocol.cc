@@ -11,19 +11,32 @@ namespace vx {
 namespace {
 
 // "VXW" and the version.
-constexpr uint32_t kVersion = 0x02575856;
+constexpr uint32_t kVersion = 0x03575856;
 
-// The order of the fields, told once: `Header` is const for a writer.
-template <typename Stream, typename Header>
-void RequestFields(Stream& stream, Header& header) {
-  stream.Field(header.elf_size);
+// The order of the fields, told once: the struct is const for a writer.
+template <typename Stream, typename T>
+void PreparationFields(Stream& stream, T& preparation) {
+  stream.Field(preparation.elf_size);
+  stream.EnumField(preparation.profile, Profile::kVx2026, Profile::kVx2026Int);
+  stream.EnumField(preparation.count_instructions, false, true);
+  stream.Field(preparation.layers);
+  stream.Field(preparation.required_layers);
+}
+
+template <typename Stream, typename T>
+void RequestFields(Stream& stream, T& header) {
   stream.Field(header.arguments_size);
-  stream.EnumField(header.profile, Profile::kVx2026, Profile::kVx2026Int);
-  stream.EnumField(header.count_instructions, false, true);
   stream.Field(header.limits.memory);
   stream.Field(header.limits.stack);
   stream.Field(header.limits.instructions);
   stream.Field(header.limits.output);
+}
+
+absl::Status ReadVersion(ByteReader& reader) {
+  uint32_t version;
+  reader.Field(version);
+  if (reader.ok() && version == kVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError("vxworker and its caller are of different builds");
 }
 
 void MakePrintable(std::string* text) {
@@ -33,6 +46,45 @@ void MakePrintable(std::string* text) {
 }
 
 }  // namespace
+
+std::string EncodePreparation(const Preparation& preparation) {
+  ByteWriter writer;
+  writer.Put(kVersion);
+  PreparationFields(writer, preparation);
+  return writer.Take();
+}
+
+absl::StatusOr<Preparation> DecodePreparation(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (absl::Status status = ReadVersion(reader); !status.ok()) return status;
+  Preparation preparation;
+  PreparationFields(reader, preparation);
+  if (reader.ok_and_at_end()) return preparation;
+  return absl::FailedPreconditionError("the preparation is damaged");
+}
+
+std::string EncodeLayers(uint32_t layers) { return EncodeSize(layers); }
+
+std::optional<uint32_t> DecodeLayers(std::string_view bytes) {
+  if (bytes.size() != kSizeBytes) return std::nullopt;
+  return DecodeSize(bytes);
+}
+
+std::string EncodeWorkerEnd(const WorkerEnd& end) {
+  ByteWriter writer;
+  writer.Put(end.code);
+  writer.Put(end.status);
+  return writer.Take();
+}
+
+std::optional<WorkerEnd> DecodeWorkerEnd(std::string_view bytes) {
+  ByteReader reader(bytes);
+  WorkerEnd end;
+  reader.Field(end.code);
+  reader.Field(end.status);
+  if (!reader.ok_and_at_end()) return std::nullopt;
+  return end;
+}
 
 std::string EncodeRequestHeader(const RequestHeader& header) {
   ByteWriter writer;
@@ -44,11 +96,7 @@ std::string EncodeRequestHeader(const RequestHeader& header) {
 
 absl::StatusOr<RequestHeader> DecodeRequestHeader(std::string_view bytes) {
   ByteReader reader(bytes);
-  uint32_t version;
-  reader.Field(version);
-  if (!reader.ok() || version != kVersion) {
-    return absl::FailedPreconditionError("vxworker and its caller are of different builds");
-  }
+  if (absl::Status status = ReadVersion(reader); !status.ok()) return status;
   RequestHeader header;
   RequestFields(reader, header);
   int64_t cpu_time;
@@ -58,6 +106,19 @@ absl::StatusOr<RequestHeader> DecodeRequestHeader(std::string_view bytes) {
     return absl::FailedPreconditionError("the request header is damaged");
   }
   return header;
+}
+
+std::string EncodeSize(uint32_t size) {
+  ByteWriter writer;
+  writer.Put(size);
+  return writer.Take();
+}
+
+uint32_t DecodeSize(std::string_view bytes) {
+  ByteReader reader(bytes);
+  uint32_t size;
+  reader.Field(size);
+  return size;
 }
 
 std::string EncodeArguments(const std::vector<std::string>& arguments) {

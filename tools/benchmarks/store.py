@@ -84,10 +84,7 @@ class Server:
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def workers(self):
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{self.process.pid}/task"):
-                with contextlib.suppress(OSError), open(f"/proc/{self.process.pid}/task/{task}/children") as children:
-                    yield from map(int, children.read().split())
+        return descendants(self.process.pid)
 
     def __enter__(self):
         return self
@@ -96,6 +93,15 @@ class Server:
         self.process.terminate()
         self.process.wait()
         shutil.rmtree(self.directory)
+
+
+def descendants(pid):
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as children:
+                for child in map(int, children.read().split()):
+                    yield child
+                    yield from descendants(child)
 
 
 def peak_memory(pid):
@@ -153,7 +159,7 @@ class Bench:
 
     @contextlib.contextmanager
     def watch(self, server):
-        """Looks at the workers' memory some hundred times a second; each lives for one decode."""
+        """Looks at the workers' memory some hundred times a second."""
         ended = threading.Event()
 
         def look():

@@ -47,10 +47,14 @@ void Chain(int signal, siginfo_t* info, void* context) {
     previous.sa_sigaction(signal, info, context);
   } else if (previous.sa_handler == SIG_DFL ||
              (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
-    // The instruction faults again, now without a handler, which can't be ignored; what was sent is
-    // sent again.
-    ::signal(signal, SIG_DFL);
-    if (info->si_code <= 0) raise(signal);
+    if (info->si_code > 0) {
+      // The instruction faults again, now with its signal blocked, and that is the end, whatever
+      // the handler: signal(7). No system call is needed, of which a jail has few.
+      sigaddset(&static_cast<ucontext_t*>(context)->uc_sigmask, signal);
+    } else {  // what was sent is sent again
+      ::signal(signal, SIG_DFL);
+      raise(signal);
+    }
   } else if (previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal);
   }

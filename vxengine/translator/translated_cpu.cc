@@ -92,10 +92,7 @@ absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translation
   cpu->translations_ = translations;
   cpu->exclusive_ = space->exclusive();
   cpu->counted_ = counted;
-  cpu->mode_ = {
-      .placement = space->exclusive() ? CodePlacement::kExclusive : CodePlacement::kShared,
-      .metering = counted ? Metering::kBlocks : Metering::kNone,
-      .profile = profile};
+  cpu->mode_ = TranslationMode::Of(space->exclusive(), profile, counted);
   absl::StatusOr<Translation*> translation = translations->Get(cpu->mode_);
   if (!translation.ok()) return translation.status();
   Context& context = *cpu->context_;

@@ -79,21 +79,30 @@ absl::StatusOr<uint32_t> Translation::Find(uint32_t eip) {
   const std::lock_guard<std::mutex> lock(mutex_);
   offset = cache_->Find(eip);
   if (offset != 0) return offset;
-  const uint64_t start = Now();
-  absl::Status status = cache_->Open();
-  if (status.ok()) status = TranslateFrom(eip);
-  status.Update(cache_->Close());
-  statistics_.nanoseconds += Now() - start;
+  // And more that the region leads to: what is called is likely to be needed soon, and making pages
+  // executable is dear.
+  absl::Status status = TranslateFrom({eip}, kBatch);
   if (!status.ok()) return status;
   return cache_->Find(eip);
 }
 
-// The region at `eip`, and more that it leads to: what is called is likely to be needed soon, and
-// making pages executable is dear.
-absl::Status Translation::TranslateFrom(uint32_t eip) {
-  std::vector<uint32_t> targets = {eip};
-  uint32_t instructions = 0;
-  for (size_t n = 0; n < targets.size() && instructions < kBatch; ++n) {
+absl::Status Translation::TranslateAhead(std::vector<uint32_t> targets, uint64_t most) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return TranslateFrom(std::move(targets), most);
+}
+
+absl::Status Translation::TranslateFrom(std::vector<uint32_t> targets, uint64_t most) {
+  const uint64_t start = Now();
+  absl::Status status = cache_->Open();
+  if (status.ok()) status = TranslateRegions(std::move(targets), most);
+  status.Update(cache_->Close());
+  statistics_.nanoseconds += Now() - start;
+  return status;
+}
+
+absl::Status Translation::TranslateRegions(std::vector<uint32_t> targets, uint64_t most) {
+  uint64_t instructions = 0;
+  for (size_t n = 0; n < targets.size() && instructions < most; ++n) {
     const uint32_t target = targets[n];
     if (!cache_->Covers(target) || cache_->Find(target) != 0) continue;
     const uint32_t place = cache_->next_offset();

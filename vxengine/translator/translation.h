@@ -24,6 +24,12 @@ struct TranslationMode {
   Metering metering = Metering::kNone;
   Profile profile = Profile::kVx2026;
   bool operator==(const TranslationMode&) const = default;
+
+  static TranslationMode Of(bool exclusive, Profile profile, bool counted) {
+    return {.placement = exclusive ? CodePlacement::kExclusive : CodePlacement::kShared,
+            .metering = counted ? Metering::kBlocks : Metering::kNone,
+            .profile = profile};
+  }
 };
 
 // Thread-safe.
@@ -36,6 +42,10 @@ class Translation {
   // The offset of code for the guest address, translated if need be; 0 if it isn't in executable
   // memory. INTERNAL: the verifier refused. RESOURCE_EXHAUSTED: no room.
   absl::StatusOr<uint32_t> Find(uint32_t eip);
+
+  // Translates what these addresses lead to by direct branches and calls, up to `most` guest
+  // instructions. Those that aren't in executable memory are skipped.
+  absl::Status TranslateAhead(std::vector<uint32_t> targets, uint64_t most);
 
   // What is known of the guest's state in host code at an offset in a region.
   Note NoteAt(uint32_t offset) const;
@@ -56,7 +66,9 @@ class Translation {
 
   Translation(const GuestText* text, TranslationMode mode, std::unique_ptr<CodeCache> cache);
 
-  absl::Status TranslateFrom(uint32_t eip);
+  // The same, with the mutex held; and with the cache open too.
+  absl::Status TranslateFrom(std::vector<uint32_t> targets, uint64_t most);
+  absl::Status TranslateRegions(std::vector<uint32_t> targets, uint64_t most);
 
   const std::unique_ptr<CodeCache> cache_;
   mutable std::mutex mutex_;
