@@ -49,9 +49,9 @@ constexpr uint32_t kConstant = 0x50000000;  // a page that can only be read
 
 // The run's end, if the code doesn't end by itself.
 constexpr std::chrono::milliseconds kLongest(2);
-constexpr int kStarts = 2;         // boundaries to begin at
-constexpr int kEntries = 3;        // how often code is entered, in one run
-constexpr int kPatience = 20'000;  // milliseconds without an answer
+constexpr int kStarts = 2;                     // boundaries to begin at
+constexpr int kEntries = 3;                    // how often code is entered, in one run
+constexpr std::chrono::seconds kPatience(20);  // without an answer
 
 struct Header {
   uint32_t placement, code_size, boundaries, seed;
@@ -90,6 +90,11 @@ bool WriteAll(int fd, const void* from, size_t size) {
     if (put > 0) at += put, size -= static_cast<size_t>(put);
   }
   return true;
+}
+
+bool IsAll(const void* begin, size_t size, uint8_t value) {
+  const auto* const bytes = static_cast<const uint8_t*>(begin);
+  return bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 uint8_t* Pointer(uint64_t address) { return reinterpret_cast<uint8_t*>(address); }
@@ -185,10 +190,11 @@ class Child {
   uint32_t* entries() const { return reinterpret_cast<uint32_t*>(arena_->entries()); }
 
   std::unique_ptr<CodeArena> arena_;
-  uint8_t* writable_ = nullptr;  // the same pages as the code
+  uint8_t* writable_ = nullptr;           // the same pages as the code
+  uint8_t data_[Enclosure::kDataSize];    // of a guest, at first
+  uint32_t table_[Enclosure::kTextSize];  // of entries
   std::unique_ptr<vx::RunMemory> run_;
   std::string failure_;  // of an execution
-  uint64_t lowest_rsp_ = 0;
 };
 
 void Reserve(uint64_t base) {
@@ -224,6 +230,9 @@ Child::Child() {
       mprotect(entries() + Enclosure::kText, Enclosure::kTextSize * 4, PROT_READ | PROT_WRITE) == 0,
       "the table of entries");
   for (uint64_t base : {kExclusive, kShared, kTwin}) Reserve(base);
+  for (uint32_t n = 0; n < Enclosure::kDataSize; ++n) {
+    data_[n] = static_cast<uint8_t>(n * 0x9e3779b1u >> 23);
+  }
 
   Context& c = context();
   c.code = code();
@@ -266,16 +275,18 @@ std::string Child::Try(const Enclosure::Region& region, uint32_t seed) {
   memset(writable_ + Enclosure::kOffset + region.code.size(), 0xcc,
          Enclosure::kMostCode - region.code.size());
   for (uint32_t n = 0; n < Enclosure::kTextSize; ++n) {
-    entries()[Enclosure::kText + n] = region.boundaries[n % region.boundaries.size()];
+    table_[n] = region.boundaries[n % region.boundaries.size()];
   }
+  memcpy(entries() + Enclosure::kText, table_, sizeof table_);
   context().memory = GuestOf(region.placement);
   for (uint64_t start = 0; start < kStarts; ++start) {
     const uint64_t own_seed = uint64_t{seed} << 8 | start;
     const std::string one = Execute(region, own_seed, 0x1111111111111111);
     if (!failure_.empty()) return failure_;
+    if (one.empty()) continue;
     const std::string other = Execute(region, own_seed, 0x7777777777777777);
     if (!failure_.empty()) return failure_;
-    if (!one.empty() && !other.empty() && one != other) {
+    if (!other.empty() && one != other) {
       size_t at = 0;
       while (one[at] == other[at]) ++at;
       return "it has read what isn't the guest's: byte " + std::to_string(at) + " of what it sees";
@@ -288,26 +299,20 @@ std::string Child::Try(const Enclosure::Region& region, uint32_t seed) {
 
 void Child::FillStack(const Enclosure::Region& region, uint64_t rsp, Random* random,
                       uint64_t secret) {
-  const uint64_t underflow = code() + RuntimeOffset(vx_runtime_underflow);
-  for (uint64_t& slot : Stack()) {
-    const uint64_t at = reinterpret_cast<uint64_t>(&slot);
-    if (at == run_->stack_top()) {
-      slot = underflow;
-    } else if (at >= rsp && at < run_->stack_top()) {
-      slot = code() + region.boundaries[random->Below(region.boundaries.size())];
-    } else {
-      slot = secret;
-    }
+  const std::span<uint64_t> stack = Stack();
+  std::fill(stack.begin(), stack.end(), secret);
+  for (uint64_t at = rsp; at < run_->stack_top(); at += sizeof(uint64_t)) {
+    *reinterpret_cast<uint64_t*>(at) =
+        code() + region.boundaries[random->Below(region.boundaries.size())];
   }
+  run_->ResetStack(code() + RuntimeOffset(vx_runtime_underflow));
 }
 
 void Child::SetUp(const Enclosure::Region& region, Random* random, uint64_t secret) {
   const uint64_t guest = GuestOf(region.placement);
   for (uint64_t base : {kExclusive, kShared, kTwin}) {
     if (base == guest) {
-      for (uint32_t n = 0; n < Enclosure::kDataSize; ++n) {
-        Pointer(base + Enclosure::kData)[n] = static_cast<uint8_t>(n * 0x9e3779b1u >> 23);
-      }
+      memcpy(Pointer(base + Enclosure::kData), data_, sizeof data_);
     } else {
       memset(Pointer(base + Enclosure::kData), static_cast<int>(secret & 0xff),
              Enclosure::kDataSize);
@@ -438,13 +443,23 @@ std::string Child::CheckStack(const Enclosure::Region& region, uint64_t secret) 
   const auto is_return_address = [&](uint64_t value) {
     return std::binary_search(region.boundaries.begin(), region.boundaries.end(), value - code());
   };
-  for (const uint64_t& slot : stack) {
+  if (std::count(&stack[(rsp - reinterpret_cast<uint64_t>(stack.data())) / 8],
+                 reinterpret_cast<uint64_t*>(std::max(top, rsp)), secret) != 0) {
+    return "what is on the stack is no return address";
+  }
+  const uint8_t byte = static_cast<uint8_t>(secret);
+  size_t unused = 0;  // slots from the bottom
+  constexpr size_t kStep = 128;
+  while (unused + kStep < stack.size() && IsAll(&stack[unused], kStep * sizeof(uint64_t), byte)) {
+    unused += kStep;
+  }
+  for (const uint64_t& slot : stack.subspan(unused)) {
+    if (slot == secret) continue;
     const uint64_t at = reinterpret_cast<uint64_t>(&slot);
     if (at == top) {
       if (slot != code() + RuntimeOffset(vx_runtime_underflow)) return "the stack's last entry";
-    } else if (at > top ? slot != secret : !is_return_address(slot)) {
-      // Below RSP also what was never used, and the flags that helpers save.
-      if (at < rsp && (slot == secret || slot >> 22 == 0)) continue;
+    } else if (at > top || !is_return_address(slot)) {
+      if (at < rsp && slot >> 22 == 0) continue;  // flags that a helper saved
       return "what is on the stack is no return address";
     }
   }
@@ -462,34 +477,39 @@ std::string Child::CheckAll(const Enclosure::Region& region, const Context& befo
       c.writing != before.writing || c.resume != before.resume) {
     return "the context has changed";
   }
-  const auto all_are = [](const uint8_t* begin, size_t size, uint8_t value) {
-    return std::all_of(begin, begin + size, [value](uint8_t byte) { return byte == value; });
-  };
   const uint8_t byte = static_cast<uint8_t>(secret);
   const uint8_t* const rest = reinterpret_cast<const uint8_t*>(&c + 1);
   const uint8_t* const last = reinterpret_cast<const uint8_t*>(&c) + vx::kContextPage - 1;
-  if (!all_are(rest, static_cast<size_t>(last - rest), byte) || *last != 0) {
+  if (!IsAll(rest, static_cast<size_t>(last - rest), byte) || *last != 0) {
     return "the context's page has changed";
   }
   for (uint64_t base : {kExclusive, kShared, kTwin}) {
     if (base == GuestOf(region.placement)) continue;
-    if (!all_are(Pointer(base + Enclosure::kData), Enclosure::kDataSize, byte)) {
+    if (!IsAll(Pointer(base + Enclosure::kData), Enclosure::kDataSize, byte)) {
       return "memory beside the guest's has changed";
     }
   }
-  if (!all_are(Pointer(kTwin + kConstant), kPage, byte)) {
+  if (!IsAll(Pointer(kTwin + kConstant), kPage, byte)) {
     return "memory beside the guest's has changed";
   }
-  for (uint32_t n = 0; n < Enclosure::kTextSize; ++n) {
-    if (entries()[Enclosure::kText + n] != region.boundaries[n % region.boundaries.size()]) {
-      return "the table of entries has changed";
-    }
+  if (memcmp(entries() + Enclosure::kText, table_, sizeof table_) != 0) {
+    return "the table of entries has changed";
   }
   if (memcmp(writable_ + Enclosure::kOffset, region.code.data(), region.code.size()) != 0 ||
       memcmp(writable_, vx::RuntimeBytes().data(), vx::RuntimeBytes().size()) != 0) {
     return "code has changed";
   }
   return CheckStack(region, secret);
+}
+
+// libFuzzer's alarms go off meanwhile.
+bool WaitForAnswer(int fd) {
+  using Clock = std::chrono::steady_clock;
+  for (const Clock::time_point end = Clock::now() + kPatience; Clock::now() < end;) {
+    pollfd answer = {.fd = fd, .events = POLLIN, .revents = 0};
+    if (poll(&answer, 1, 1000) == 1) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -552,7 +572,6 @@ std::string Enclosure::Run(const Region& region, uint32_t seed) {
   const Header header = {static_cast<uint32_t>(region.placement),
                          static_cast<uint32_t>(region.code.size()),
                          static_cast<uint32_t>(region.boundaries.size()), seed};
-  pollfd answer = {.fd = from_child_, .events = POLLIN, .revents = 0};
   uint32_t size = 0;
   std::string text;
   const bool asked = WriteAll(to_child_, &header, sizeof header) &&
@@ -560,7 +579,7 @@ std::string Enclosure::Run(const Region& region, uint32_t seed) {
                      WriteAll(to_child_, region.boundaries.data(), region.boundaries.size() * 4);
   if (!asked) {
     text = "the process died";
-  } else if (poll(&answer, 1, kPatience) != 1) {
+  } else if (!WaitForAnswer(from_child_)) {
     text = "it hangs";
   } else if (!ReadAll(from_child_, &size, sizeof size)) {
     text = "the process died";

@@ -52,7 +52,8 @@ vx::TranslatorOptions OptionsFor(bool shared, vx::Metering metering) {
 
 Code Translate(std::span<const uint8_t> guest, const vx::TranslatorOptions& options) {
   static_assert(Enclosure::kText == vx::testing::kCodeAddress);
-  const std::string elf = vx::testing::CodeElf(std::string(guest.begin(), guest.end()));
+  const std::string elf =
+      vx::testing::CodeElf(std::string(guest.begin(), guest.end()) + "\x0f\x0b");
   std::string error;
   const std::optional<vx::Image> image =
       vx::ParseImage({reinterpret_cast<const uint8_t*>(elf.data()), elf.size()}, &error);
