@@ -406,7 +406,8 @@ std::string Child::Execute(const Enclosure::Region& region, uint64_t seed, uint6
       }
       failure_ = CheckAll(region, *reinterpret_cast<const Context*>(before), secret);
       if (!failure_.empty()) return "";
-      stopped = reason == VX_LEFT_STOPPED;
+      // On the way to a look-up it leaves for another reason.
+      stopped = reason == VX_LEFT_STOPPED || c.stop != 0;
       if (reason == VX_LEFT_HELPER) c.return_stack += sizeof(uint64_t);
       see(reason);
       see(c.eip);

@@ -3,6 +3,8 @@
 //
 //   0    which
 //   1..  the bytes
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -140,6 +142,7 @@ constexpr std::array<void (*)(std::string_view), 8> kAll = {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vxa::fuzz;
+  google::protobuf::SetLogHandler(nullptr);
   Input input(data, size);
   const uint8_t which = input.Byte();
   kAll[which % kAll.size()](AsText(input.Rest()));

@@ -14,6 +14,8 @@
 //   '#'
 //        and n for that of this payload's last n bytes. A barrier without a payload gets the right
 //        one.
+#include <google/protobuf/stubs/logging.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -151,14 +153,37 @@ Packs PacksOf(Input& input) {
 
 using Versions = std::map<std::pair<std::string, uint64_t>, std::string>;  // bytes, or the error
 
+// What a verification says of one version.
+class Verdict : public VerifySink {
+ public:
+  explicit Verdict(uint64_t version) : version_(version) {}
+  absl::Status Progress(const std::string&, uint64_t, uint64_t) override {
+    return absl::OkStatus();
+  }
+  absl::Status Verified(const VerifiedVersion& verified) override {
+    if (verified.version == version_) status = verified.status;
+    return absl::OkStatus();
+  }
+
+  absl::Status status;
+
+ private:
+  const uint64_t version_;
+};
+
 absl::StatusOr<std::string> Get(Archive& archive, const std::string& name, uint64_t version) {
   Collector collector;
   const absl::StatusOr<ReadResult> read =
       archive.Read({.name = name, .version = version}, collector, {});
   if (!read.ok()) return read.status();
   Check(collector.bytes.size() == collector.header.size, "a read of another length");
-  Check(Digest::Of(collector.bytes) == collector.header.digest, "a read of other bytes");
   Check(read->verified, "a whole read that isn't verified");
+  if (Digest::Of(collector.bytes) != collector.header.digest) {
+    // The chunks are right, but the whole isn't what the manifest says: verifications tell.
+    Verdict verdict(version);
+    const auto verified = archive.Verify({.names = {name}, .versions = true}, verdict, {});
+    Check(!verified.ok() || !verdict.status.ok(), "other bytes than those of the digest");
+  }
   return collector.bytes;
 }
 
@@ -232,6 +257,7 @@ void Try(const Packs& packs) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vxa::fuzz;
+  google::protobuf::SetLogHandler(nullptr);
   const vxa::LogCapture quiet([](vxa::LogLevel, std::string_view) {});
   Input input(data, size);
   const Packs packs = PacksOf(input);
