@@ -126,7 +126,7 @@ _fuzzer = rule(
     executable = True,
 )
 
-def fuzzer(name, deps, subjects, runs, srcs = [], sanitizers = "address", seeds = [], max_len = 4096, arguments = []):
+def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
     """NAME_fuzzer, and NAME_fuzz_test that runs it for a while, always the same way.
 
     Args:
@@ -134,28 +134,26 @@ def fuzzer(name, deps, subjects, runs, srcs = [], sanitizers = "address", seeds 
       deps: libraries.
       subjects: packages whose code it watches, with those below.
       runs: how many inputs the test tries.
-      srcs: more sources.
       sanitizers: "address" (and undefined behaviour), or "none".
-      seeds: more of them: files that are built.
       max_len: bytes of an input.
-      arguments: more of libFuzzer's options, for every run.
     """
     _fuzzer(
         name = name + "_fuzzer",
         testonly = True,
-        srcs = [name + "_fuzzer.cc", "check.h", "input.h"] + srcs,
+        srcs = [name + "_fuzzer.cc", "check.h", "input.h"],
         sanitizers = sanitizers,
         subjects = subjects,
+        tags = ["fuzz"],
         deps = deps,
     )
     native.filegroup(
         name = name + "_seeds",
         testonly = True,
-        srcs = native.glob(["corpus/%s/**" % name]) + seeds,
+        srcs = native.glob(["corpus/%s/**" % name]),
     )
-    options = ["-max_len=%d" % max_len, "-timeout=20", "-rss_limit_mb=1024"] + arguments
+    options = ["-max_len=%d" % max_len, "-timeout=60", "-rss_limit_mb=1024"]
 
-    # What tools/fuzz needs: the options, one a line, then the seeds.
+    # For tools/fuzz: the options, one a line.
     native.genrule(
         name = name + "_options",
         testonly = True,
