@@ -3,76 +3,25 @@
 // in the same one: trap, registers, flags, memory and, where instructions are counted, after the
 // same number of them, be it a limit that ends them. --seed=N gives other sequences, --sequences=N
 // more.
-//
-// Unlike its neighbours it drives the engines below vx.h, so that memory can be compared after a
-// trap too, and that thousands of cases a second share one address space.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstring>
 #include <iterator>
-#include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "vxengine/conformance/checker.h"
+#include "vxengine/conformance/engine_pair.h"
 #include "vxengine/conformance/forms.h"
 #include "vxengine/conformance/fp_forms.h"
-#include "vxengine/machine/elf_loader.h"
-#include "vxengine/machine/interpreter.h"
-#include "vxengine/testing/elf_builder.h"
-#include "vxengine/translator/address_space.h"
-#include "vxengine/translator/guest_text.h"
-#include "vxengine/translator/translated_cpu.h"
-#include "vxengine/translator/translation.h"
 
 namespace vx::conformance {
 namespace {
 
 constexpr int kShards = 8;
-constexpr size_t kMostCode = 200;      // bytes of a case, in a slot of ORACLE_SLOT_SIZE
-constexpr uint64_t kMostRun = 20'000;  // instructions, of a case without a limit of its own
-// For a case that ends within kMostRun, however slow the machine, and for one that doesn't.
-constexpr std::chrono::seconds kEnough(10);
-constexpr std::chrono::milliseconds kShort(5);
-
-using Piece = std::vector<uint8_t>;
-
-struct Sequence {
-  State state;
-  X87State x87;
-  uint32_t mxcsr = VX_INITIAL_MXCSR;
-  std::vector<Piece> pieces;
-  uint32_t address = 0;
-  uint64_t limit = 0;  // of instructions; 0: they aren't counted
-};
-
-enum class Ending : uint8_t { kLimit, kTrap, kSystemCall, kStopped, kFailed };
-
-struct End {
-  Ending ending = Ending::kFailed;
-  Trap trap;
-  Registers registers;
-  uint32_t valid_flags = kStatusFlags;
-  uint64_t instructions = 0;
-  std::vector<uint8_t> data;
-  std::string error;
-};
-
-std::string Code(const Sequence& sequence) {
-  std::string code;
-  for (const Piece& piece : sequence.pieces) code.append(piece.begin(), piece.end());
-  const uint32_t distance = kExit - (sequence.address + code.size() + 5);
-  code += '\xe9';
-  return code + testing::Imm32(distance);
-}
+constexpr size_t kMostCode = 200;  // bytes of a case, in a slot of ORACLE_SLOT_SIZE
 
 // --- Random code ---
 
@@ -352,193 +301,21 @@ class Generator {
   uint32_t address_ = 0;
 };
 
-// --- Running ---
-
-// Sequences that lie in one piece of code, for both engines.
-class Batch {
- public:
-  explicit Batch(std::span<const Sequence> sequences) {
-    std::string code(kCodeSize, '\xcc');
-    for (const Sequence& sequence : sequences) {
-      const std::string bytes = Code(sequence);
-      code.replace(sequence.address - kCode, bytes.size(), bytes);
-    }
-    using testing::kElfR, testing::kElfX;
-    elf_ = testing::BuildElf(
-        {.entry = kCode,
-         .segments = {{kCode, code, 0, kElfR | kElfX}, {kExit, "\x0f\x0b", 0, kElfR | kElfX}},
-         .symbols = {}});
-    std::string error;
-    const auto* const bytes = reinterpret_cast<const uint8_t*>(elf_.data());
-    image_ = *ParseImage({bytes, elf_.size()}, &error);
-    text_ = std::make_unique<GuestText>(image_);
-    translations_ = std::make_unique<Translations>(text_.get());
-    auto space = TheSettings().placement == Placement::kExclusive ? AddressSpace::Exclusive()
-                                                                  : AddressSpace::Shared();
-    if (!space.ok()) {
-      ADD_FAILURE() << space.status();
-      std::abort();
-    }
-    space_ = *std::move(space);
-    translated_ = MakeMemory(space_.get());
-    interpreted_ = MakeMemory(nullptr);
-    background_ = InitialData(Case{});
-  }
-
-  End Interpret(const Sequence& sequence) {
-    interpreted_->Initialize(kData, background_);
-    End end{.registers = Start(sequence)};
-    Interpreter interpreter(interpreted_.get(), &end.registers, Profile::kVx2026);
-    const auto stop = interpreter.Run(sequence.limit != 0 ? sequence.limit : kMostRun);
-    end.ending = stop == Interpreter::Stop::kBudget ? Ending::kLimit
-                 : stop == Interpreter::Stop::kTrap ? Ending::kTrap
-                                                    : Ending::kSystemCall;
-    if (end.ending == Ending::kTrap) end.trap = interpreter.trap();
-    end.instructions = interpreter.instructions();
-    end.data = Data(*interpreted_);
-    return end;
-  }
-
-  End Translate(const Sequence& sequence, std::chrono::nanoseconds cpu_time) {
-    translated_->Initialize(kData, background_);
-    End end;
-    auto cpu = TranslatedCpu::Create(translations_.get(), space_.get(), translated_.get(),
-                                     Profile::kVx2026, sequence.limit != 0);
-    if (!cpu.ok()) {
-      end.error = cpu.status().ToString();
-      return end;
-    }
-    (*cpu)->registers() = Start(sequence);
-    TranslatedCpu::Stop stop = TranslatedCpu::Stop::kFailed;
-    if ((*cpu)->Begin(cpu_time).ok()) stop = (*cpu)->Run(sequence.limit);
-    (*cpu)->End();
-    switch (stop) {
-      case TranslatedCpu::Stop::kBudget:
-        end.ending = Ending::kLimit;
-        break;
-      case TranslatedCpu::Stop::kSystemCall:
-        end.ending = Ending::kSystemCall;
-        break;
-      case TranslatedCpu::Stop::kTrap:
-        end.ending = Ending::kTrap;
-        end.trap = (*cpu)->trap();
-        break;
-      case TranslatedCpu::Stop::kStopped:
-        end.ending = Ending::kStopped;
-        break;
-      case TranslatedCpu::Stop::kFailed:
-        end.error = (*cpu)->error().ToString();
-        break;
-    }
-    end.registers = (*cpu)->registers();
-    end.valid_flags = (*cpu)->valid_flags();
-    end.instructions = (*cpu)->instructions();
-    end.data = Data(*translated_);
-    return end;
-  }
-
-  // The bytes that are executed at an address.
-  std::span<const uint8_t> Fetch(uint32_t address) const { return text_->Fetch(address, 15); }
-
- private:
-  std::unique_ptr<Memory> MakeMemory(Memory::Backing* backing) const {
-    auto memory = std::make_unique<Memory>(backing);
-    for (const Segment& segment : image_.segments) {
-      memory->Map(segment.first_page(), segment.end_page() - segment.first_page(),
-                  segment.permissions);
-      memory->Initialize(segment.address, segment.bytes);
-    }
-    memory->Map(kData / Memory::kPageSize, kDataSize / Memory::kPageSize,
-                Memory::kRead | Memory::kWrite);
-    return memory;
-  }
-
-  static Registers Start(const Sequence& sequence) {
-    Registers registers;
-    registers.gpr = sequence.state.gpr;
-    registers.eflags = sequence.state.eflags;
-    registers.xmm = sequence.state.xmm;
-    registers.x87 = sequence.x87;
-    registers.mxcsr = sequence.mxcsr;
-    registers.eip = sequence.address;
-    return registers;
-  }
-
-  static std::vector<uint8_t> Data(const Memory& memory) {
-    std::vector<uint8_t> data(kDataSize);
-    uint32_t fault;
-    memory.Read(kData, data, &fault);
-    return data;
-  }
-
-  std::string elf_;
-  Image image_;
-  std::unique_ptr<GuestText> text_;
-  std::unique_ptr<Translations> translations_;
-  std::unique_ptr<AddressSpace> space_;
-  std::unique_ptr<Memory> translated_, interpreted_;
-  std::vector<uint8_t> background_;
-};
-
-// --- Comparing ---
-
-std::string Name(const End& end) {
-  constexpr const char* kEndings[] = {"limit", "trap", "system call", "CPU time", "failure"};
-  std::string text = kEndings[static_cast<int>(end.ending)];
-  if (end.ending == Ending::kTrap) {
-    absl::StrAppendFormat(&text, " %s, access %d, at %#x", vx::Name(end.trap.cause),
-                          static_cast<int>(end.trap.access), end.trap.address);
-  }
-  return absl::StrCat(text, end.error.empty() ? "" : ": ", end.error);
-}
-
-std::string DescribeDifference(const End& expected, const End& actual, bool counted) {
-  std::string text;
-  if (expected.ending != actual.ending ||
-      (expected.ending == Ending::kTrap && expected.trap != actual.trap)) {
-    absl::StrAppend(&text, "  end: expected ", Name(expected), ", got ", Name(actual), "\n");
-  }
-  if (counted && expected.instructions != actual.instructions) {
-    absl::StrAppend(&text, "  instructions: expected ", expected.instructions, ", got ",
-                    actual.instructions, "\n");
-  }
-  const auto result = [](const End& end) {
-    return Result{.state = {.gpr = end.registers.gpr,
-                            .eflags = end.registers.eflags,
-                            .eip = end.registers.eip,
-                            .xmm = end.registers.xmm},
-                  .trap = {},
-                  .valid_flags = end.valid_flags,
-                  .failure = {},
-                  .data = end.data};
-  };
-  absl::StrAppend(&text, Difference(result(expected), result(actual)));
-  if (expected.registers.mxcsr != actual.registers.mxcsr) absl::StrAppend(&text, "  MXCSR\n");
-  if (expected.registers.x87 != actual.registers.x87) absl::StrAppend(&text, "  x87\n");
-  return text;
-}
-
-// What the engines disagree on, or "". Counts the case if `count`.
-std::string Disagreement(Batch& batch, const Sequence& sequence, bool count) {
-  Counts unused, &counts = count ? TheCounts() : unused;
-  const End expected = batch.Interpret(sequence);
-  const bool endless = sequence.limit == 0 && expected.ending == Ending::kLimit;
+// Counts the case.
+std::string Disagreement(EnginePair& engines, const Sequence& sequence) {
+  Counts& counts = TheCounts();
   ++counts.cases;
-  if (endless) {
-    // Few, for they take their time.
-    if (counts.cases % 16 != 0 && count) return "";
-    const End actual = batch.Translate(sequence, kShort);
-    if (actual.ending == Ending::kStopped && !batch.Fetch(actual.registers.eip).empty()) return "";
-    // Slow to get there, but it came to the same.
-    if (actual.ending == Ending::kTrap || actual.ending == Ending::kSystemCall) {
-      ++counts.unjudged;
-      return "";
-    }
-    return absl::StrFormat("  end: expected CPU time, got %s at eip %#x\n", Name(actual),
-                           actual.registers.eip);
-  }
-  const End actual = batch.Translate(sequence, kEnough);
-  return DescribeDifference(expected, actual, sequence.limit != 0);
+  bool unjudged = false;
+  // Few that don't end, for they take their time.
+  std::string difference = engines.Disagreement(sequence, counts.cases % 16 == 0, &unjudged);
+  counts.unjudged += unjudged;
+  return difference;
+}
+
+std::string DisagreementAlone(const Sequence& sequence) {
+  EnginePair engines({&sequence, 1}, TheSettings().placement);
+  bool unjudged = false;
+  return engines.Disagreement(sequence, true, &unjudged);
 }
 
 std::string Describe(const Sequence& sequence) {
@@ -555,8 +332,7 @@ std::string Describe(const Sequence& sequence) {
 // Replaces pieces by NOPs for as long as the rest still disagrees; NOPs, so that addresses stay.
 Sequence Shrink(Sequence sequence) {
   const auto disagrees = [](const Sequence& shorter) {
-    Batch alone({&shorter, 1});
-    return !Disagreement(alone, shorter, false).empty();
+    return !DisagreementAlone(shorter).empty();
   };
   if (!disagrees(sequence)) return sequence;  // it takes what lies around
   while (!sequence.pieces.empty()) {
@@ -587,20 +363,16 @@ TEST_P(DifferentialTest, EnginesAgreeOnAnyCode) {
     }
     std::vector<std::pair<size_t, std::string>> differ;
     {
-      Batch batch(sequences);
+      EnginePair engines(sequences, TheSettings().placement);
       for (size_t n = 0; n < sequences.size(); ++n) {
-        std::string difference = Disagreement(batch, sequences[n], true);
+        std::string difference = Disagreement(engines, sequences[n]);
         if (!difference.empty()) differ.emplace_back(n, std::move(difference));
       }
     }
     for (const auto& [n, difference] : differ) {
       if (++bad > kDescribed) continue;
       const Sequence small = Shrink(sequences[n]);
-      std::string now;
-      {
-        Batch alone({&small, 1});
-        now = Disagreement(alone, small, false);
-      }
+      const std::string now = DisagreementAlone(small);
       ADD_FAILURE() << Describe(small) << "\n"
                     << (now.empty() ? "together with others only:\n" + difference : now);
     }
