@@ -105,21 +105,24 @@ struct Cl {
 //   template <typename T, typename Rm> struct H { static bool Do(Cpu&, const Instruction&); };
 template <template <typename, typename> typename H>
 constexpr Family AllSizes(bool lockable = false) {
-  return {.reg = {H<uint8_t, RmReg>::Do, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
-          .mem = {H<uint8_t, RmMem>::Do, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+  return {.reg = kHandlers<H<uint8_t, RmReg>::Do, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do>,
+          .mem = kHandlers<H<uint8_t, RmMem>::Do, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do>,
           .lockable = lockable};
 }
 
 // The same without the 8-bit forms.
 template <template <typename, typename> typename H>
 constexpr Family WordSizes(bool lockable = false) {
-  return {.reg = {nullptr, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
-          .mem = {nullptr, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+  return {.reg = kHandlers<nullptr, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do>,
+          .mem = kHandlers<nullptr, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do>,
           .lockable = lockable};
 }
 
 // For an instruction without a ModRM operand: one handler, whatever the operand size.
-constexpr Family Single(Handler handler) { return {.reg = {handler, handler, handler}}; }
+template <Action kAction>
+constexpr Family Single() {
+  return {.reg = kHandlers<kAction, kAction, kAction>};
+}
 
 }  // namespace vx
 

@@ -47,8 +47,9 @@ inline bool StoreAligned(Cpu& cpu, uint32_t address, Xmm value) {
 }
 
 // One handler for each operand kind: SSE instructions know no operand size.
-constexpr Family Sse(Handler reg, Handler mem) {
-  return {.reg = {reg, reg, reg}, .mem = {mem, mem, mem}};
+template <Action kReg, Action kMem>
+constexpr Family Sse() {
+  return {.reg = kHandlers<kReg, kReg, kReg>, .mem = kHandlers<kMem, kMem, kMem>};
 }
 
 // Xmm = Op(Xmm, Xmm or aligned memory), of which there are most.
@@ -64,7 +65,7 @@ struct SseBinary {
     cpu.xmm()[i.reg] = kOp(cpu.xmm()[i.reg], source);
     return true;
   }
-  static constexpr Family kFamily = Sse(FromReg, FromMem);
+  static constexpr Family kFamily = Sse<FromReg, FromMem>();
 };
 
 // Xmm = Op(Xmm, Xmm or aligned memory, 8-bit immediate)
@@ -80,7 +81,7 @@ struct SseImmediate {
     cpu.xmm()[i.reg] = kOp(cpu.xmm()[i.reg], source, i.immediate & 0xff);
     return true;
   }
-  static constexpr Family kFamily = Sse(FromReg, FromMem);
+  static constexpr Family kFamily = Sse<FromReg, FromMem>();
 };
 
 }  // namespace vx

@@ -142,30 +142,30 @@ bool Pinsrw(Cpu& cpu, const Instruction& i) {
 
 }  // namespace
 
-constinit const Family kMovAlignedLoad = Sse(CopyToReg, LoadAlignedReg);
-constinit const Family kMovAlignedStore = Sse(CopyToRm, StoreAlignedReg);
-constinit const Family kMovUnalignedLoad = Sse(CopyToReg, LoadUnaligned);
-constinit const Family kMovUnalignedStore = Sse(CopyToRm, StoreUnaligned);
-constinit const Family kMovNonTemporal = Sse(nullptr, StoreAlignedReg);
-constinit const Family kMovdLoad = Sse(MovdToXmm<RmReg>, MovdToXmm<RmMem>);
-constinit const Family kMovdStore = Sse(MovdFromXmm<RmReg>, MovdFromXmm<RmMem>);
-constinit const Family kMovqLoad = Sse(MovqToReg, LoadQuadword);
-constinit const Family kMovqStore = Sse(MovqToRm, StoreHalf<0>);
-constinit const Family kMovssLoad = Sse(MovssToReg, MovdToXmm<RmMem>);
-constinit const Family kMovssStore = Sse(MovssToRm, MovdFromXmm<RmMem>);
-constinit const Family kMovsdLoad = Sse(CopyHalf<0, 0>, LoadQuadword);
-constinit const Family kMovsdStore = Sse(CopyLowHalfToRm, StoreHalf<0>);
-constinit const Family kMovlpsLoad = Sse(CopyHalf<0, 1>, LoadHalf<0>);  // register form: MOVHLPS
-constinit const Family kMovhpsLoad = Sse(CopyHalf<1, 0>, LoadHalf<1>);  // register form: MOVLHPS
-constinit const Family kMovlpdLoad = Sse(nullptr, LoadHalf<0>);
-constinit const Family kMovhpdLoad = Sse(nullptr, LoadHalf<1>);
-constinit const Family kMovLowStore = Sse(nullptr, StoreHalf<0>);
-constinit const Family kMovHighStore = Sse(nullptr, StoreHalf<1>);
-constinit const Family kMovmskps = Sse(MoveMask<uint32_t>, nullptr);
-constinit const Family kMovmskpd = Sse(MoveMask<uint64_t>, nullptr);
-constinit const Family kPmovmskb = Sse(MoveMask<uint8_t>, nullptr);
-constinit const Family kMaskmovdqu = Sse(Maskmovdqu, nullptr);
-constinit const Family kPextrw = Sse(Pextrw, nullptr);
-constinit const Family kPinsrw = Sse(Pinsrw<RmReg>, Pinsrw<RmMem>);
+constinit const Family kMovAlignedLoad = Sse<CopyToReg, LoadAlignedReg>();
+constinit const Family kMovAlignedStore = Sse<CopyToRm, StoreAlignedReg>();
+constinit const Family kMovUnalignedLoad = Sse<CopyToReg, LoadUnaligned>();
+constinit const Family kMovUnalignedStore = Sse<CopyToRm, StoreUnaligned>();
+constinit const Family kMovNonTemporal = Sse<nullptr, StoreAlignedReg>();
+constinit const Family kMovdLoad = Sse<MovdToXmm<RmReg>, MovdToXmm<RmMem>>();
+constinit const Family kMovdStore = Sse<MovdFromXmm<RmReg>, MovdFromXmm<RmMem>>();
+constinit const Family kMovqLoad = Sse<MovqToReg, LoadQuadword>();
+constinit const Family kMovqStore = Sse<MovqToRm, StoreHalf<0>>();
+constinit const Family kMovssLoad = Sse<MovssToReg, MovdToXmm<RmMem>>();
+constinit const Family kMovssStore = Sse<MovssToRm, MovdFromXmm<RmMem>>();
+constinit const Family kMovsdLoad = Sse<CopyHalf<0, 0>, LoadQuadword>();
+constinit const Family kMovsdStore = Sse<CopyLowHalfToRm, StoreHalf<0>>();
+constinit const Family kMovlpsLoad = Sse<CopyHalf<0, 1>, LoadHalf<0>>();  // register form: MOVHLPS
+constinit const Family kMovhpsLoad = Sse<CopyHalf<1, 0>, LoadHalf<1>>();  // register form: MOVLHPS
+constinit const Family kMovlpdLoad = Sse<nullptr, LoadHalf<0>>();
+constinit const Family kMovhpdLoad = Sse<nullptr, LoadHalf<1>>();
+constinit const Family kMovLowStore = Sse<nullptr, StoreHalf<0>>();
+constinit const Family kMovHighStore = Sse<nullptr, StoreHalf<1>>();
+constinit const Family kMovmskps = Sse<MoveMask<uint32_t>, nullptr>();
+constinit const Family kMovmskpd = Sse<MoveMask<uint64_t>, nullptr>();
+constinit const Family kPmovmskb = Sse<MoveMask<uint8_t>, nullptr>();
+constinit const Family kMaskmovdqu = Sse<Maskmovdqu, nullptr>();
+constinit const Family kPextrw = Sse<Pextrw, nullptr>();
+constinit const Family kPinsrw = Sse<Pinsrw<RmReg>, Pinsrw<RmMem>>();
 
 }  // namespace vx

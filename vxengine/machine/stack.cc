@@ -121,12 +121,12 @@ bool Leave(Cpu& cpu, const Instruction& i) {
 constinit const Family kPush = WordSizes<PushRm>();
 constinit const Family kPop = WordSizes<PopRm>();
 constinit const Family kPushImmediate = {
-    .reg = {nullptr, PushImmediate<uint16_t>, PushImmediate<uint32_t>}};
-constinit const Family kPusha = {.reg = {nullptr, Pusha<uint16_t>, Pusha<uint32_t>}};
-constinit const Family kPopa = {.reg = {nullptr, Popa<uint16_t>, Popa<uint32_t>}};
-constinit const Family kPushf = {.reg = {nullptr, Pushf<uint16_t>, Pushf<uint32_t>}};
-constinit const Family kPopf = {.reg = {nullptr, Popf<uint16_t>, Popf<uint32_t>}};
-constinit const Family kEnter = {.reg = {nullptr, Enter<uint16_t>, Enter<uint32_t>}};
-constinit const Family kLeave = {.reg = {nullptr, Leave<uint16_t>, Leave<uint32_t>}};
+    .reg = kHandlers<nullptr, PushImmediate<uint16_t>, PushImmediate<uint32_t>>};
+constinit const Family kPusha = {.reg = kHandlers<nullptr, Pusha<uint16_t>, Pusha<uint32_t>>};
+constinit const Family kPopa = {.reg = kHandlers<nullptr, Popa<uint16_t>, Popa<uint32_t>>};
+constinit const Family kPushf = {.reg = kHandlers<nullptr, Pushf<uint16_t>, Pushf<uint32_t>>};
+constinit const Family kPopf = {.reg = kHandlers<nullptr, Popf<uint16_t>, Popf<uint32_t>>};
+constinit const Family kEnter = {.reg = kHandlers<nullptr, Enter<uint16_t>, Enter<uint32_t>>};
+constinit const Family kLeave = {.reg = kHandlers<nullptr, Leave<uint16_t>, Leave<uint32_t>>};
 
 }  // namespace vx
