@@ -26,7 +26,10 @@ T GetLittleEndian(const uint8_t* p) {
 
 template <typename T>
 void PutLittleEndian(uint8_t* p, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+  [ p, value ]<size_t... kByte>(std::index_sequence<kByte...>) {
+    (..., (p[kByte] = static_cast<uint8_t>(value >> (8 * kByte))));
+  }
+  (std::make_index_sequence<sizeof(T)>());
 }
 
 template <>
@@ -64,15 +67,18 @@ class Cpu {
   bool df() const { return (system_flags_ & kDf) != 0; }
   void set_df(bool df) { system_flags_ = df ? system_flags_ | kDf : system_flags_ & ~kDf; }
 
+  // A quick access is false where it isn't one within a page that is at hand, and raises nothing.
+  enum Effort { kWhole, kQuick };
+
   // Little-endian integers of 8 to 64 bits, or a whole Xmm, at any alignment. False: a page fault
   // has been raised, and nothing stored.
-  template <typename T>
+  template <typename T, Effort kEffort = kWhole>
   bool Load(uint32_t address, T* value);
-  template <typename T>
+  template <typename T, Effort kEffort = kWhole>
   bool Store(uint32_t address, T value);
 
   // Replaces the integer by f(integer): a read-modify-write, whose faults are those of a write.
-  template <typename T, typename F>
+  template <typename T, Effort kEffort = kWhole, typename F>
   bool Modify(uint32_t address, F f);
 
   // Raises a page fault at the first byte that may not be read or written, if there is one.
@@ -164,30 +170,30 @@ inline uint8_t* Cpu::Writable(uint32_t address) {
   return bytes != nullptr ? bytes : FindWritable(address);
 }
 
-template <typename T>
+template <typename T, Cpu::Effort kEffort>
 inline bool Cpu::Load(uint32_t address, T* value) {
   const uint8_t* bytes = readable_.Find(address, sizeof(T));
   if (bytes == nullptr) [[unlikely]]
-    return LoadSlowly(address, value);
+    return kEffort == kWhole && LoadSlowly(address, value);
   *value = GetLittleEndian<T>(bytes);
   return true;
 }
 
-template <typename T>
+template <typename T, Cpu::Effort kEffort>
 inline bool Cpu::Store(uint32_t address, T value) {
   uint8_t* bytes = writable_.Find(address, sizeof(T));
   if (bytes == nullptr) [[unlikely]]
-    return StoreSlowly(address, value);
+    return kEffort == kWhole && StoreSlowly(address, value);
   PutLittleEndian<T>(bytes, value);
   return true;
 }
 
-template <typename T, typename F>
+template <typename T, Cpu::Effort kEffort, typename F>
 inline bool Cpu::Modify(uint32_t address, F f) {
   uint8_t* bytes = writable_.Find(address, sizeof(T));
   if (bytes == nullptr) [[unlikely]] {
     T value;
-    return LoadToModify(address, &value) && StoreSlowly(address, f(value));
+    return kEffort == kWhole && LoadToModify(address, &value) && StoreSlowly(address, f(value));
   }
   PutLittleEndian<T>(bytes, f(GetLittleEndian<T>(bytes)));
   return true;

@@ -40,7 +40,7 @@ struct Instruction {
 // is the last thing that it does, so compilers that optimize make jumps of these calls. With others
 // they go as deep as a block is long.
 template <Action kAction>
-const Instruction* Thread(Cpu& cpu, const Instruction& instruction) {
+[[gnu::noinline]] const Instruction* Thread(Cpu& cpu, const Instruction& instruction) {
   if (!kAction(cpu, instruction)) return &instruction;
   const Instruction* next = &instruction + 1;
   return next->handler(cpu, *next);
@@ -48,8 +48,26 @@ const Instruction* Thread(Cpu& cpu, const Instruction& instruction) {
 
 // The same for actions that end a block.
 template <Action kAction>
-const Instruction* ThreadEnd(Cpu& cpu, const Instruction& instruction) {
+[[gnu::noinline]] const Instruction* ThreadEnd(Cpu& cpu, const Instruction& instruction) {
   return kAction(cpu, instruction) ? nullptr : &instruction;
+}
+
+// Tries kQuick, the action for what is usual, first. Where it is false nothing has happened, or
+// what will happen again: then all is left to the whole action's handler. A handler without calls
+// that come back has no registers to save.
+template <Action kQuick, Handler kWhole>
+const Instruction* ThreadQuick(Cpu& cpu, const Instruction& instruction) {
+  if (!kQuick(cpu, instruction)) [[unlikely]]
+    return kWhole(cpu, instruction);
+  const Instruction* next = &instruction + 1;
+  return next->handler(cpu, *next);
+}
+
+template <Action kQuick, Handler kWhole>
+const Instruction* ThreadQuickEnd(Cpu& cpu, const Instruction& instruction) {
+  if (!kQuick(cpu, instruction)) [[unlikely]]
+    return kWhole(cpu, instruction);
+  return nullptr;
 }
 
 template <Action kAction>

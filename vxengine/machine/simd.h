@@ -52,6 +52,18 @@ constexpr Family Sse() {
   return {.reg = kHandlers<kReg, kReg, kReg>, .mem = kHandlers<kMem, kMem, kMem>};
 }
 
+// The same, of handlers.
+template <Handler kReg, Handler kMem>
+constexpr Family SseHandlers() {
+  return {.reg = {kReg, kReg, kReg}, .mem = {kMem, kMem, kMem}};
+}
+
+// Where the action on memory is tried quickly first.
+template <Action kReg, Action kQuick, Action kMem>
+constexpr Family SseQuick() {
+  return SseHandlers<kThread<kReg>, ThreadQuick<kQuick, Thread<kMem>>>();
+}
+
 // Xmm = Op(Xmm, Xmm or aligned memory), of which there are most.
 template <Xmm (*kOp)(const Xmm&, const Xmm&)>
 struct SseBinary {

@@ -138,14 +138,14 @@ extern template Number UnpackSpecial(uint64_t);
 
 // Neither of these: what most numbers are.
 template <typename F>
-bool IsNormal(F bits) {
+[[gnu::always_inline]] inline bool IsNormal(F bits) {
   using L = FloatLayout<F>;
   const F biased = bits >> L::kFractionBits & L::kMaxBiased;
   return biased - 1 < L::kMaxBiased - 1;
 }
 
 template <typename F>
-Number UnpackNormal(F bits) {
+[[gnu::always_inline]] inline Number UnpackNormal(F bits) {
   using L = FloatLayout<F>;
   const F biased = bits >> L::kFractionBits & L::kMaxBiased;
   return {.kind = Kind::kFinite,
@@ -333,51 +333,41 @@ inline Wide ShiftLeft(Wide wide, int count) {
 // a / b for a.high < b: the quotient, and the remainder in *remainder.
 uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder);
 
-// Where an operand is zero or infinite, or nearly all cancels.
-Exact AddSpecial(const Number& a, const Number& b, Rounding mode);
-Exact MultiplySpecial(const Number& a, const Number& b);
-
-// An exact zero from different signs is -0 where rounding is down.
-[[gnu::always_inline]] inline Exact Add(const Number& a, const Number& b, Rounding mode) {
+// The sum of finite numbers, unless they are far apart or nearly all cancels: then false.
+[[gnu::always_inline]] inline bool PlainSum(const Number& a, const Number& b, Exact* sum) {
   const int32_t difference = a.exponent - b.exponent;
   const bool swapped = difference < 0 || (difference == 0 && a.significand < b.significand);
   const int32_t distance = swapped ? -difference : difference;
-  if (!a.finite() || !b.finite() || distance > 63) [[unlikely]]
-    return AddSpecial(a, b, mode);
+  if (distance > 63) [[unlikely]]
+    return false;
   // y, the smaller one, is moved to the places of x.
   const uint64_t x = swapped ? b.significand : a.significand;
   const uint64_t y = swapped ? a.significand : b.significand;
   const Wide small = {y >> distance, y << 1 << (63 - distance)};
-  Exact sum = {.kind = Kind::kFinite,
-               .sign = swapped ? b.sign : a.sign,
-               .exponent = swapped ? b.exponent : a.exponent};
+  sum->kind = Kind::kFinite;
+  sum->sign = swapped ? b.sign : a.sign;
+  sum->exponent = swapped ? b.exponent : a.exponent;
   if (a.sign == b.sign) {
     const uint64_t total = x + small.high;
     const bool carry = total < x;
-    sum.significand = carry ? total >> 1 | kTopBit : total;
-    sum.rest = carry ? total << 63 | small.low >> 1 | (small.low & 1) : small.low;
-    sum.exponent += carry ? 1 : 0;
-    return sum;
+    sum->significand = carry ? total >> 1 | kTopBit : total;
+    sum->rest = carry ? total << 63 | small.low >> 1 | (small.low & 1) : small.low;
+    sum->exponent += carry ? 1 : 0;
+    return true;
   }
   const Wide rest = {x - small.high - uint64_t{small.low != 0}, ~small.low + 1};
   if (rest.high == 0) [[unlikely]]
-    return AddSpecial(a, b, mode);
+    return false;
   const int shift = std::countl_zero(rest.high);
   const Wide normal = ShiftLeft(rest, shift);
-  sum.significand = normal.high;
-  sum.rest = normal.low;
-  sum.exponent -= shift;
-  return sum;
+  sum->significand = normal.high;
+  sum->rest = normal.low;
+  sum->exponent -= shift;
+  return true;
 }
 
-[[gnu::always_inline]] inline Exact Subtract(const Number& a, Number b, Rounding mode) {
-  b.sign = !b.sign;
-  return Add(a, b, mode);
-}
-
-[[gnu::always_inline]] inline Exact Multiply(const Number& a, const Number& b) {
-  if (!a.finite() || !b.finite()) [[unlikely]]
-    return MultiplySpecial(a, b);
+// The product of finite numbers.
+[[gnu::always_inline]] inline Exact PlainProduct(const Number& a, const Number& b) {
   const Wide product = MultiplyWide(a.significand, b.significand);
   const int shift = product.high & kTopBit ? 0 : 1;
   const Wide normal = ShiftLeft(product, shift);
@@ -386,6 +376,25 @@ Exact MultiplySpecial(const Number& a, const Number& b);
           .exponent = a.exponent + b.exponent + 1 - shift,
           .significand = normal.high,
           .rest = normal.low};
+}
+
+// All other sums and products.
+Exact AddSpecial(const Number& a, const Number& b, Rounding mode);
+Exact MultiplySpecial(const Number& a, const Number& b);
+
+// An exact zero from different signs is -0 where rounding is down.
+inline Exact Add(const Number& a, const Number& b, Rounding mode) {
+  Exact sum;
+  return a.finite() && b.finite() && PlainSum(a, b, &sum) ? sum : AddSpecial(a, b, mode);
+}
+
+inline Exact Subtract(const Number& a, Number b, Rounding mode) {
+  b.sign = !b.sign;
+  return Add(a, b, mode);
+}
+
+inline Exact Multiply(const Number& a, const Number& b) {
+  return a.finite() && b.finite() ? PlainProduct(a, b) : MultiplySpecial(a, b);
 }
 
 // Raises kZe.

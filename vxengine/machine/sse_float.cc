@@ -61,38 +61,57 @@ F Finish(const Exact& exact, bool denormal, SseStatus* status) {
   return RoundTo<F>(exact, status);
 }
 
-using Operation = Exact (*)(const Number&, const Number&, FloatStatus*);
+// The operations. Plain is for finite numbers, and false where Do has to do it.
+struct AddOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) { return PlainSum(a, b, r); }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) { return Add(a, b, s->rounding); }
+};
 
-[[gnu::always_inline]] inline Exact AddOf(const Number& a, const Number& b, FloatStatus* s) {
-  return Add(a, b, s->rounding);
-}
-[[gnu::always_inline]] inline Exact SubtractOf(const Number& a, const Number& b, FloatStatus* s) {
-  return Subtract(a, b, s->rounding);
-}
-[[gnu::always_inline]] inline Exact MultiplyOf(const Number& a, const Number& b, FloatStatus*) {
-  return Multiply(a, b);
-}
-[[gnu::always_inline]] inline Exact DivideOf(const Number& a, const Number& b, FloatStatus* s) {
-  return Divide(a, b, s);
-}
+struct SubtractOp {
+  static bool Plain(const Number& a, Number b, Exact* r) {
+    b.sign = !b.sign;
+    return PlainSum(a, b, r);
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) {
+    return Subtract(a, b, s->rounding);
+  }
+};
 
-template <typename F, Operation kOp>
+struct MultiplyOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) {
+    *r = PlainProduct(a, b);
+    return true;
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus*) { return Multiply(a, b); }
+};
+
+struct DivideOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) {
+    FloatStatus status;
+    *r = Divide(a, b, &status);
+    return true;
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) { return Divide(a, b, s); }
+};
+
+template <typename F, typename Op>
 F Arithmetic(F a, F b, SseStatus* status) {
   const Number x = Operand(a, *status), y = Operand(b, *status);
   if (x.nan() || y.nan()) return DeliverNan(a, x, b, y, status);
-  return Finish<F>(kOp(x, y, status), x.denormal || y.denormal, status);
+  return Finish<F>(Op::Do(x, y, status), x.denormal || y.denormal, status);
 }
 
 // The same, and MXCSR's flags, for what most operations are: of normal numbers, with a normal
 // result, rounded to the nearest. It can only be inexact. False: it isn't one of those, and nothing
 // has been done.
-template <typename F, Operation kOp>
-[[gnu::always_inline]] inline bool NormalArithmetic(F a, F b, uint32_t* mxcsr, F* result) {
+template <typename F, typename Op>
+[[gnu::always_inline]] inline bool PlainArithmetic(F a, F b, uint32_t* mxcsr, F* result) {
   const bool plain = (*mxcsr & (kRoundingControl | kPrecisionMask)) == kPrecisionMask;
-  if (!plain || !IsNormal(a) || !IsNormal(b)) [[unlikely]]
-    return false;
+  if (!plain || !IsNormal(a) || !IsNormal(b)) return false;
+  Exact exact;
   FloatStatus status;
-  if (!RoundNormal(kOp(UnpackNormal(a), UnpackNormal(b), &status), result, &status)) return false;
+  if (!Op::Plain(UnpackNormal(a), UnpackNormal(b), &exact)) return false;
+  if (!RoundNormal(exact, result, &status)) return false;
   *mxcsr |= status.raised;
   return true;
 }
@@ -260,14 +279,13 @@ bool Scalar(Cpu& cpu, const Instruction& i) {
   return DoScalar<F, Source>(cpu, i, [](F a, F b, SseStatus* s) { return kOp(a, b, s); });
 }
 
-template <typename F, Operation kOp, typename Source>
-bool ScalarArithmetic(Cpu& cpu, const Instruction& i) {
+template <typename F, typename Op, typename Source>
+bool PlainScalar(Cpu& cpu, const Instruction& i) {
   F source, result;
   if (!Source::Load(cpu, i, &source)) return false;
   Xmm& xmm = cpu.xmm()[i.reg];
-  if (!NormalArithmetic<F, kOp>(static_cast<F>(xmm.lane[0]), source, &cpu.mxcsr(), &result)) {
-    return Scalar<F, Arithmetic<F, kOp>, Source>(cpu, i);
-  }
+  const F first = static_cast<F>(xmm.lane[0]);
+  if (!PlainArithmetic<F, Op>(first, source, &cpu.mxcsr(), &result)) return false;
   SetLowest(xmm, result);
   return true;
 }
@@ -401,15 +419,18 @@ constexpr std::array<Family, 4> AllForms() {
           ScalarFamily<F32, Op<F32>::Do>(), ScalarFamily<F64, Op<F64>::Do>()};
 }
 
-template <typename F, Operation kOp>
+template <typename F, typename Op>
 constexpr Family ScalarArithmeticFamily() {
-  return Sse<ScalarArithmetic<F, kOp, XmmLane>, ScalarArithmetic<F, kOp, RmMem>>();
+  constexpr auto kDo = Arithmetic<F, Op>;
+  return SseHandlers<
+      ThreadQuick<PlainScalar<F, Op, XmmLane>, Thread<Scalar<F, kDo, XmmLane>>>,
+      ThreadQuick<PlainScalar<F, Op, Quick<RmMem>>, Thread<Scalar<F, kDo, RmMem>>>>();
 }
 
-template <Operation kOp>
+template <typename Op>
 constexpr std::array<Family, 4> ArithmeticForms() {
-  return {PackedFamily<F32, Arithmetic<F32, kOp>>(), PackedFamily<F64, Arithmetic<F64, kOp>>(),
-          ScalarArithmeticFamily<F32, kOp>(), ScalarArithmeticFamily<F64, kOp>()};
+  return {PackedFamily<F32, Arithmetic<F32, Op>>(), PackedFamily<F64, Arithmetic<F64, Op>>(),
+          ScalarArithmeticFamily<F32, Op>(), ScalarArithmeticFamily<F64, Op>()};
 }
 
 template <typename F>
@@ -427,10 +448,10 @@ struct SqrtOp {
 
 }  // namespace
 
-constinit const std::array<Family, 4> kSseAdd = ArithmeticForms<AddOf>();
-constinit const std::array<Family, 4> kSseSub = ArithmeticForms<SubtractOf>();
-constinit const std::array<Family, 4> kSseMul = ArithmeticForms<MultiplyOf>();
-constinit const std::array<Family, 4> kSseDiv = ArithmeticForms<DivideOf>();
+constinit const std::array<Family, 4> kSseAdd = ArithmeticForms<AddOp>();
+constinit const std::array<Family, 4> kSseSub = ArithmeticForms<SubtractOp>();
+constinit const std::array<Family, 4> kSseMul = ArithmeticForms<MultiplyOp>();
+constinit const std::array<Family, 4> kSseDiv = ArithmeticForms<DivideOp>();
 constinit const std::array<Family, 4> kSseMin = AllForms<MinOp>();
 constinit const std::array<Family, 4> kSseMax = AllForms<MaxOp>();
 constinit const std::array<Family, 4> kSseSqrt = AllForms<SqrtOp>();
