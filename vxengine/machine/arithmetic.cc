@@ -171,6 +171,7 @@ constinit const Family kNot = Unary<Not>::kFamily;
 constinit const Family kNeg = Unary<Neg>::kFamily;
 constinit const Family kXadd = AllSizes<Xadd>(true);
 constinit const Family kCmpxchg = AllSizes<Cmpxchg>(true);
-constinit const Family kCmpxchg8b = {.mem = {nullptr, Cmpxchg8b, Cmpxchg8b}, .lockable = true};
+constinit const Family kCmpxchg8b = {.mem = kHandlers<nullptr, Cmpxchg8b, Cmpxchg8b>,
+                                     .lockable = true};
 
 }  // namespace vx

@@ -76,19 +76,19 @@ struct RegOffset {
 
 template <typename Op>
 constexpr Family ByReg() {
-  return {.reg = {nullptr, BitTest<Op, uint16_t, RmReg, RegOffset>,
-                  BitTest<Op, uint32_t, RmReg, RegOffset>},
-          .mem = {nullptr, BitTest<Op, uint16_t, BitStringMem<uint16_t>, RegOffset>,
-                  BitTest<Op, uint32_t, BitStringMem<uint32_t>, RegOffset>},
+  return {.reg = kHandlers<nullptr, BitTest<Op, uint16_t, RmReg, RegOffset>,
+                           BitTest<Op, uint32_t, RmReg, RegOffset>>,
+          .mem = kHandlers<nullptr, BitTest<Op, uint16_t, BitStringMem<uint16_t>, RegOffset>,
+                           BitTest<Op, uint32_t, BitStringMem<uint32_t>, RegOffset>>,
           .lockable = Op::kWrites};
 }
 
 template <typename Op>
 constexpr Family ByImmediate() {
-  return {.reg = {nullptr, BitTest<Op, uint16_t, RmReg, Immediate>,
-                  BitTest<Op, uint32_t, RmReg, Immediate>},
-          .mem = {nullptr, BitTest<Op, uint16_t, RmMem, Immediate>,
-                  BitTest<Op, uint32_t, RmMem, Immediate>},
+  return {.reg = kHandlers<nullptr, BitTest<Op, uint16_t, RmReg, Immediate>,
+                           BitTest<Op, uint32_t, RmReg, Immediate>>,
+          .mem = kHandlers<nullptr, BitTest<Op, uint16_t, RmMem, Immediate>,
+                           BitTest<Op, uint32_t, RmMem, Immediate>>,
           .lockable = Op::kWrites};
 }
 
@@ -134,6 +134,6 @@ constinit const std::array<Family, 4> kBitTestImmediate = {
     ByImmediate<Keep>(), ByImmediate<Set>(), ByImmediate<Reset>(), ByImmediate<Complement>()};
 constinit const Family kBsf = BitScan<true>::kFamily;
 constinit const Family kBsr = BitScan<false>::kFamily;
-constinit const Family kBswap = {.reg = {nullptr, Bswap16, Bswap32}};
+constinit const Family kBswap = {.reg = kHandlers<nullptr, Bswap16, Bswap32>};
 
 }  // namespace vx

@@ -84,8 +84,9 @@ Block* BlockCache::Build(uint32_t eip) {
     ends = Decode({fetched.bytes.data(), fetched.count}, at, profile_, &instruction);
     at = instruction.next();
   }
-  auto& instructions = storage_.emplace_back(std::make_unique<Instruction[]>(count));
+  auto& instructions = storage_.emplace_back(std::make_unique<Instruction[]>(count + 1));
   std::copy_n(decoded.begin(), count, instructions.get());
+  instructions[count] = kBlockEnd;
   instruction_count_ += count;
   Block* block = blocks_.emplace_back(std::make_unique<Block>()).get();
   *block = {.start = eip, .end = at, .count = count, .instructions = instructions.get()};

@@ -19,9 +19,22 @@ bool Jcc(Cpu& cpu, const Instruction& i) {
   return true;
 }
 
+// Of instructions that end a block: that go on elsewhere, or nowhere.
+template <Action kAction>
+constexpr Family Ending() {
+  constexpr Handler kEnd = ThreadEnd<kAction>;
+  return {.reg = {kEnd, kEnd, kEnd}};
+}
+
+template <Action kQuick, Action kWhole>
+constexpr Family QuickEnding() {
+  constexpr Handler kEnd = ThreadQuickEnd<kQuick, ThreadEnd<kWhole>>;
+  return {.reg = {kEnd, kEnd, kEnd}};
+}
+
 template <unsigned... kCodes>
 constexpr std::array<Family, 16> ByCondition(std::integer_sequence<unsigned, kCodes...>) {
-  return {Single(Jcc<kCodes>)...};
+  return {Ending<Jcc<kCodes>>()...};
 }
 
 template <typename Rm>
@@ -29,8 +42,9 @@ bool JumpRm(Cpu& cpu, const Instruction& i) {
   return Rm::Load(cpu, i, &cpu.eip);
 }
 
+template <Cpu::Effort kEffort>
 bool Call(Cpu& cpu, const Instruction& i) {
-  if (!Push(cpu, i.next())) return false;
+  if (!Push<uint32_t, kEffort>(cpu, i.next())) return false;
   cpu.eip = i.immediate;
   return true;
 }
@@ -38,14 +52,15 @@ bool Call(Cpu& cpu, const Instruction& i) {
 template <typename Rm>
 bool CallRm(Cpu& cpu, const Instruction& i) {
   uint32_t target;
-  if (!Rm::Load(cpu, i, &target) || !Push(cpu, i.next())) return false;
+  if (!Rm::Load(cpu, i, &target) || !Push<uint32_t, Rm::kEffort>(cpu, i.next())) return false;
   cpu.eip = target;
   return true;
 }
 
 // The immediate is what is popped beside the return address.
+template <Cpu::Effort kEffort>
 bool Return(Cpu& cpu, const Instruction& i) {
-  if (!Pop(cpu, &cpu.eip)) return false;
+  if (!Pop<uint32_t, kEffort>(cpu, &cpu.eip)) return false;
   cpu.gpr[kEsp] += i.immediate & 0xffff;
   return true;
 }
@@ -107,21 +122,24 @@ bool Bound(Cpu& cpu, const Instruction& i) {
 
 constinit const std::array<Family, 16> kJcc =
     ByCondition(std::make_integer_sequence<unsigned, 16>());
-constinit const Family kJump = Single(Jump);
-constinit const Family kJumpRm = {.reg = {nullptr, nullptr, JumpRm<RmReg>},
-                                  .mem = {nullptr, nullptr, JumpRm<RmMem>}};
-constinit const Family kCall = Single(Call);
-constinit const Family kCallRm = {.reg = {nullptr, nullptr, CallRm<RmReg>},
-                                  .mem = {nullptr, nullptr, CallRm<RmMem>}};
-constinit const Family kReturn = Single(Return);
-constinit const std::array<Family, 4> kLoop = {
-    Single(Loop<WhileNotEqual>), Single(Loop<WhileEqual>), Single(Loop<Always>), Single(Jecxz)};
-constinit const Family kSystemCall = Single(SystemCall);
-constinit const Family kInt3 = Single(Raise<TrapCause::kBreakpoint>);
-constinit const Family kInto = Single(Into);
-constinit const Family kBound = {.mem = {nullptr, Bound<uint16_t>, Bound<uint32_t>}};
-constinit const Family kInvalidOpcode = Single(Raise<TrapCause::kInvalidOpcode>);
-constinit const Family kGeneralProtection = Single(Raise<TrapCause::kGeneralProtection>);
-constinit const Family kFetchFault = Single(RaiseFetchFault);
+constinit const Family kJump = Ending<Jump>();
+constinit const Family kJumpRm = {
+    .reg = {nullptr, nullptr, ThreadEnd<JumpRm<RmReg>>},
+    .mem = {nullptr, nullptr, ThreadQuickEnd<JumpRm<Quick<RmMem>>, ThreadEnd<JumpRm<RmMem>>>}};
+constinit const Family kCall = QuickEnding<Call<Cpu::kQuick>, Call<Cpu::kWhole>>();
+constinit const Family kCallRm = {
+    .reg = {nullptr, nullptr, ThreadQuickEnd<CallRm<Quick<RmReg>>, ThreadEnd<CallRm<RmReg>>>},
+    .mem = {nullptr, nullptr, ThreadQuickEnd<CallRm<Quick<RmMem>>, ThreadEnd<CallRm<RmMem>>>}};
+constinit const Family kReturn = QuickEnding<Return<Cpu::kQuick>, Return<Cpu::kWhole>>();
+constinit const std::array<Family, 4> kLoop = {Ending<Loop<WhileNotEqual>>(),
+                                               Ending<Loop<WhileEqual>>(), Ending<Loop<Always>>(),
+                                               Ending<Jecxz>()};
+constinit const Family kSystemCall = Ending<SystemCall>();
+constinit const Family kInt3 = Ending<Raise<TrapCause::kBreakpoint>>();
+constinit const Family kInto = Single<Into>();
+constinit const Family kBound = {.mem = kHandlers<nullptr, Bound<uint16_t>, Bound<uint32_t>>};
+constinit const Family kInvalidOpcode = Ending<Raise<TrapCause::kInvalidOpcode>>();
+constinit const Family kGeneralProtection = Ending<Raise<TrapCause::kGeneralProtection>>();
+constinit const Family kFetchFault = Ending<RaiseFetchFault>();
 
 }  // namespace vx

@@ -3,7 +3,11 @@
 namespace vx {
 namespace {
 
-constexpr uint32_t kNoPage = UINT32_MAX;
+// True if T at the address lies within its page.
+template <typename T>
+bool InPage(uint32_t address) {
+  return address % Memory::kPageSize <= Memory::kPageSize - sizeof(T);
+}
 
 }  // namespace
 
@@ -26,23 +30,25 @@ void Cpu::Leave() {
 }
 
 void Cpu::ForgetPages() {
-  readable_.fill({kNoPage, nullptr});
-  writable_.fill({kNoPage, nullptr});
+  readable_.Clear();
+  writable_.Clear();
   generation_ = memory_->generation();
 }
 
-const uint8_t* Cpu::FindReadable(uint32_t page) {
-  const uint8_t* bytes = memory_->ReadablePage(page, Memory::kRead);
-  if (bytes != nullptr) readable_[page % kCachedPages] = {page, bytes};
-  return bytes;
+const uint8_t* Cpu::FindReadable(uint32_t address) {
+  const uint8_t* page = memory_->ReadablePage(address / Memory::kPageSize, Memory::kRead);
+  if (page == nullptr) return nullptr;
+  readable_.Put(address, page);
+  return page + address % Memory::kPageSize;
 }
 
-uint8_t* Cpu::FindWritable(uint32_t page) {
-  uint8_t* bytes = memory_->WritablePage(page);
+uint8_t* Cpu::FindWritable(uint32_t address) {
+  uint8_t* page = memory_->WritablePage(address / Memory::kPageSize);
   // A first write moves the page away from where readers saw its zeroes.
   if (memory_->generation() != generation_) ForgetPages();
-  if (bytes != nullptr) writable_[page % kCachedPages] = {page, bytes};
-  return bytes;
+  if (page == nullptr) return nullptr;
+  writable_.Put(address, page);
+  return page + address % Memory::kPageSize;
 }
 
 template <typename T>
@@ -76,6 +82,11 @@ bool Cpu::StoreSlowly(uint32_t address, T value) {
   return true;
 }
 
+template <typename T>
+bool Cpu::LoadToModify(uint32_t address, T* value) {
+  return CheckWrite(address, sizeof(T)) && LoadSlowly(address, value);
+}
+
 template bool Cpu::LoadSlowly(uint32_t, uint8_t*);
 template bool Cpu::LoadSlowly(uint32_t, uint16_t*);
 template bool Cpu::LoadSlowly(uint32_t, uint32_t*);
@@ -86,6 +97,10 @@ template bool Cpu::StoreSlowly(uint32_t, uint16_t);
 template bool Cpu::StoreSlowly(uint32_t, uint32_t);
 template bool Cpu::StoreSlowly(uint32_t, uint64_t);
 template bool Cpu::StoreSlowly(uint32_t, Xmm);
+template bool Cpu::LoadToModify(uint32_t, uint8_t*);
+template bool Cpu::LoadToModify(uint32_t, uint16_t*);
+template bool Cpu::LoadToModify(uint32_t, uint32_t*);
+template bool Cpu::LoadToModify(uint32_t, uint64_t*);
 
 bool Cpu::CheckRead(uint32_t address, uint32_t size) {
   uint32_t fault;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "vxengine/machine/flags.h"
 #include "vxengine/machine/interpreter.h"
@@ -13,19 +14,22 @@
 
 namespace vx {
 
-// Little-endian integers at host pointers; compilers make single moves of these where they can.
+// Little-endian integers at host pointers; compilers make single moves of these where they can, but
+// not always of a loop over the bytes.
 template <typename T>
 T GetLittleEndian(const uint8_t* p) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value = static_cast<T>(value | static_cast<T>(static_cast<T>(p[i]) << (8 * i)));
+  return [p]<size_t... kByte>(std::index_sequence<kByte...>) {
+    return static_cast<T>((... | (T{p[kByte]} << (8 * kByte))));
   }
-  return value;
+  (std::make_index_sequence<sizeof(T)>());
 }
 
 template <typename T>
 void PutLittleEndian(uint8_t* p, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+  [ p, value ]<size_t... kByte>(std::index_sequence<kByte...>) {
+    (..., (p[kByte] = static_cast<uint8_t>(value >> (8 * kByte))));
+  }
+  (std::make_index_sequence<sizeof(T)>());
 }
 
 template <>
@@ -63,15 +67,18 @@ class Cpu {
   bool df() const { return (system_flags_ & kDf) != 0; }
   void set_df(bool df) { system_flags_ = df ? system_flags_ | kDf : system_flags_ & ~kDf; }
 
+  // A quick access is false where it isn't one within a page that is at hand, and raises nothing.
+  enum Effort { kWhole, kQuick };
+
   // Little-endian integers of 8 to 64 bits, or a whole Xmm, at any alignment. False: a page fault
   // has been raised, and nothing stored.
-  template <typename T>
+  template <typename T, Effort kEffort = kWhole>
   bool Load(uint32_t address, T* value);
-  template <typename T>
+  template <typename T, Effort kEffort = kWhole>
   bool Store(uint32_t address, T value);
 
   // Replaces the integer by f(integer): a read-modify-write, whose faults are those of a write.
-  template <typename T, typename F>
+  template <typename T, Effort kEffort = kWhole, typename F>
   bool Modify(uint32_t address, F f);
 
   // Raises a page fault at the first byte that may not be read or written, if there is one.
@@ -104,29 +111,41 @@ class Cpu {
   bool owes_unit = false;
 
  private:
-  static constexpr uint32_t kCachedPages = 256;
-  struct CachedPage {
-    uint32_t page;
-    uint8_t* bytes;
-  };
-  struct CachedReadablePage {
-    uint32_t page;
-    const uint8_t* bytes;
-  };
+  // Pointers to guest pages, direct-mapped by page number.
+  template <typename Byte>
+  class PageCache {
+   public:
+    // The bytes from the address on, if its page is there and has so many; else nullptr.
+    Byte* Find(uint32_t address, uint32_t size) const {
+      const Entry& entry = entries_[Index(address)];
+      const uint64_t offset = address - entry.address;
+      return offset <= Memory::kPageSize - size ? entry.bytes + offset : nullptr;
+    }
+    void Put(uint32_t address, Byte* bytes) {
+      entries_[Index(address)] = {address - address % Memory::kPageSize, bytes};
+    }
+    void Clear() { entries_.fill(Entry()); }
 
-  // True if T at the address lies within its page.
-  template <typename T>
-  static bool InPage(uint32_t address) {
-    return address % Memory::kPageSize <= Memory::kPageSize - sizeof(T);
-  }
+   private:
+    static constexpr uint32_t kEntries = 256;
+    struct Entry {
+      uint64_t address = UINT64_MAX / 2;  // the page's; at first far from all
+      Byte* bytes = nullptr;
+    };
+    static uint32_t Index(uint32_t address) { return address / Memory::kPageSize % kEntries; }
+
+    std::array<Entry, kEntries> entries_;
+  };
 
   void ForgetPages();
-  const uint8_t* FindReadable(uint32_t page);
-  uint8_t* FindWritable(uint32_t page);
+  const uint8_t* FindReadable(uint32_t address);
+  uint8_t* FindWritable(uint32_t address);
   template <typename T>
   bool LoadSlowly(uint32_t address, T* value);
   template <typename T>
   bool StoreSlowly(uint32_t address, T value);
+  template <typename T>
+  bool LoadToModify(uint32_t address, T* value);
 
   Memory* const memory_;
   Registers* const registers_;
@@ -135,59 +154,49 @@ class Cpu {
   Interpreter::Stop stop_ = Interpreter::Stop::kBudget;
   Trap trap_;
 
-  // Direct-mapped by page number; good while the memory's generation stays.
+  // Good while the memory's generation stays.
   uint64_t generation_ = 0;
-  std::array<CachedReadablePage, kCachedPages> readable_;
-  std::array<CachedPage, kCachedPages> writable_;
+  PageCache<const uint8_t> readable_;
+  PageCache<uint8_t> writable_;
 };
 
 inline const uint8_t* Cpu::Readable(uint32_t address) {
-  const uint32_t page = address / Memory::kPageSize;
-  const CachedReadablePage& cached = readable_[page % kCachedPages];
-  const uint8_t* bytes = cached.page == page ? cached.bytes : FindReadable(page);
-  return bytes == nullptr ? nullptr : bytes + address % Memory::kPageSize;
+  const uint8_t* bytes = readable_.Find(address, 1);
+  return bytes != nullptr ? bytes : FindReadable(address);
 }
 
 inline uint8_t* Cpu::Writable(uint32_t address) {
-  const uint32_t page = address / Memory::kPageSize;
-  const CachedPage& cached = writable_[page % kCachedPages];
-  uint8_t* bytes = cached.page == page ? cached.bytes : FindWritable(page);
-  return bytes == nullptr ? nullptr : bytes + address % Memory::kPageSize;
+  uint8_t* bytes = writable_.Find(address, 1);
+  return bytes != nullptr ? bytes : FindWritable(address);
 }
 
-template <typename T>
+template <typename T, Cpu::Effort kEffort>
 inline bool Cpu::Load(uint32_t address, T* value) {
-  const uint32_t page = address / Memory::kPageSize;
-  const CachedReadablePage& cached = readable_[page % kCachedPages];
-  if (cached.page == page && InPage<T>(address)) {
-    *value = GetLittleEndian<T>(cached.bytes + address % Memory::kPageSize);
-    return true;
-  }
-  return LoadSlowly(address, value);
+  const uint8_t* bytes = readable_.Find(address, sizeof(T));
+  if (bytes == nullptr) [[unlikely]]
+    return kEffort == kWhole && LoadSlowly(address, value);
+  *value = GetLittleEndian<T>(bytes);
+  return true;
 }
 
-template <typename T>
+template <typename T, Cpu::Effort kEffort>
 inline bool Cpu::Store(uint32_t address, T value) {
-  const uint32_t page = address / Memory::kPageSize;
-  const CachedPage& cached = writable_[page % kCachedPages];
-  if (cached.page == page && InPage<T>(address)) {
-    PutLittleEndian<T>(cached.bytes + address % Memory::kPageSize, value);
-    return true;
-  }
-  return StoreSlowly(address, value);
+  uint8_t* bytes = writable_.Find(address, sizeof(T));
+  if (bytes == nullptr) [[unlikely]]
+    return kEffort == kWhole && StoreSlowly(address, value);
+  PutLittleEndian<T>(bytes, value);
+  return true;
 }
 
-template <typename T, typename F>
+template <typename T, Cpu::Effort kEffort, typename F>
 inline bool Cpu::Modify(uint32_t address, F f) {
-  if (InPage<T>(address)) {
-    uint8_t* bytes = Writable(address);
-    if (bytes == nullptr) return RaisePageFault(Access::kWrite, address);
-    PutLittleEndian<T>(bytes, f(GetLittleEndian<T>(bytes)));
-    return true;
+  uint8_t* bytes = writable_.Find(address, sizeof(T));
+  if (bytes == nullptr) [[unlikely]] {
+    T value;
+    return kEffort == kWhole && LoadToModify(address, &value) && StoreSlowly(address, f(value));
   }
-  T value;
-  return CheckWrite(address, sizeof(T)) && LoadSlowly(address, &value) &&
-         StoreSlowly(address, f(value));
+  PutLittleEndian<T>(bytes, f(GetLittleEndian<T>(bytes)));
+  return true;
 }
 
 }  // namespace vx

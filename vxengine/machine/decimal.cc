@@ -52,11 +52,11 @@ bool Aad(Cpu& cpu, const Instruction& i) {
 
 }  // namespace
 
-constinit const Family kAaa = Single(AsciiAdjust<false>);
-constinit const Family kAas = Single(AsciiAdjust<true>);
-constinit const Family kDaa = Single(DecimalAdjust<false>);
-constinit const Family kDas = Single(DecimalAdjust<true>);
-constinit const Family kAam = Single(Aam);
-constinit const Family kAad = Single(Aad);
+constinit const Family kAaa = Single<AsciiAdjust<false>>();
+constinit const Family kAas = Single<AsciiAdjust<true>>();
+constinit const Family kDaa = Single<DecimalAdjust<false>>();
+constinit const Family kDas = Single<DecimalAdjust<true>>();
+constinit const Family kAam = Single<Aam>();
+constinit const Family kAad = Single<Aad>();
 
 }  // namespace vx

@@ -97,14 +97,11 @@ class Decoder {
       if (!ReadByte(&byte_)) return false;
       code_ = kTwoByte + byte_;
     }
-    Mandatory prefix = repeat_;
-    if (prefix == Mandatory::kNone && operand_size_) prefix = Mandatory::k66;
-    group_ = &FindOpcode(prefix, code_);
-    uint16_t formats = 0;
-    for (const Opcode& opcode : *group_) formats |= opcode.format;
-    has_modrm_ = (formats & kModRm) != 0;
+    mandatory_ = repeat_;
+    if (mandatory_ == Mandatory::kNone && operand_size_) mandatory_ = Mandatory::k66;
+    opcode_ = FindOpcode(mandatory_, code_, 0);
+    has_modrm_ = (opcode_.format & kModRm) != 0;
     if (!has_modrm_) {
-      opcode_ = group_->front();
       if (opcode_.format & kOpcodeRegister) i_->rm = byte_ & 7;
       memory_ = (opcode_.format & kMemoryOffset) != 0;
       return ChooseHandler();
@@ -138,10 +135,9 @@ class Decoder {
     i_->rm = static_cast<uint8_t>(rm);
     memory_ = mod != 3;
     if (!memory_ && (code_ & ~7u) == 0xd8) {
-      group_ = &FindOpcode(Mandatory::kNone, kX87Register + (code_ & 7) * 8 + i_->reg);
-      opcode_ = (*group_)[rm];
+      opcode_ = FindOpcode(Mandatory::kNone, kX87Register + (code_ & 7) * 8 + i_->reg, rm);
     } else {
-      opcode_ = (*group_)[i_->reg];
+      opcode_ = FindOpcode(mandatory_, code_, i_->reg);
     }
     return ChooseHandler() && (!memory_ || ReadAddress(mod, rm));
   }
@@ -191,8 +187,8 @@ class Decoder {
   bool operand_size_ = false;
   bool lock_ = false;
   Mandatory repeat_ = Mandatory::kNone;  // F3 or F2
-  unsigned code_ = 0;                    // the opcode's, as FindOpcode takes it
-  const OpcodeGroup* group_ = nullptr;
+  Mandatory mandatory_ = Mandatory::kNone;
+  unsigned code_ = 0;  // the opcode's, as FindOpcode takes it
   bool has_modrm_ = false;
   bool memory_ = false;  // there is a memory operand
   Opcode opcode_;

@@ -67,7 +67,7 @@ Interpreter::Stop Interpreter::State::One() {
   cpu.budget -= 1 + held_back;
   cpu.eip = instruction->next();
   Stop stop = Stop::kBudget;
-  if (!instruction->handler(cpu, *instruction)) stop = StopAt(instruction, instruction + 1);
+  if (!ExecuteOne(cpu, *instruction)) stop = StopAt(instruction, instruction + 1);
   cpu.budget += held_back;
   if (cpu.owes_unit && held_back != 0) {
     cpu.owes_unit = false;
@@ -80,19 +80,12 @@ Interpreter::Stop Interpreter::State::One() {
 // Where the budget is too small for all of it, as much as it reaches for runs.
 Interpreter::Stop Interpreter::State::Loop() {
   Block* block = blocks.Find(cpu.eip, nullptr);
-  for (;;) {
-    const uint32_t count = static_cast<uint32_t>(std::min<uint64_t>(block->count, cpu.budget));
-    const Instruction* instruction = block->instructions;
-    const Instruction* const end = instruction + count;
-    cpu.budget -= count;
+  while (block->count <= cpu.budget) {
+    const Instruction* const first = block->instructions;
+    cpu.budget -= block->count;
     cpu.eip = block->end;
-    for (; instruction != end; ++instruction) {
-      if (!instruction->handler(cpu, *instruction)) return StopAt(instruction, end);
-    }
-    if (count < block->count) {
-      cpu.eip = end->eip;
-      return Stop::kBudget;
-    }
+    const Instruction* const stopped = first->handler(cpu, *first);
+    if (stopped != nullptr) return StopAt(stopped, first + block->count);
     if (block->successors[0]->start == cpu.eip) {
       block = block->successors[0];
     } else if (block->successors[1]->start == cpu.eip) {
@@ -101,6 +94,13 @@ Interpreter::Stop Interpreter::State::Loop() {
       block = blocks.Find(cpu.eip, block);
     }
   }
+  const Instruction* instruction = block->instructions;
+  for (; cpu.budget > 0; ++instruction) {
+    --cpu.budget;
+    if (!ExecuteOne(cpu, *instruction)) return StopAt(instruction, instruction + 1);
+  }
+  cpu.eip = instruction->eip;
+  return Stop::kBudget;
 }
 
 // `instruction` stopped; those before `end` are paid for.

@@ -102,7 +102,7 @@ struct Setcc {
   static bool Do(Cpu& cpu, const Instruction& i) {
     return Rm::template Store<uint8_t>(cpu, i, Condition<kCode>(cpu.flags));
   }
-  static constexpr Family kFamily = {.reg = {Do<RmReg>}, .mem = {Do<RmMem>}};
+  static constexpr Family kFamily = {.reg = kHandlers<Do<RmReg>>, .mem = kHandlers<Do<RmMem>>};
 };
 
 template <template <unsigned> typename F, unsigned... kCodes>
@@ -134,20 +134,21 @@ constinit const std::array<Family, 16> kSetcc = ByCondition<Setcc>(Codes());
 constinit const Family kMovRmReg = ToRm<Reg>::kFamily;
 constinit const Family kMovRegRm = AllSizes<ToReg>();
 constinit const Family kMovImmediate = ToRm<Immediate>::kFamily;
-constinit const Family kMovnti = {.mem = {nullptr, ToRm<Reg>::Handler<uint32_t, RmMem>::Do,
-                                          ToRm<Reg>::Handler<uint32_t, RmMem>::Do}};
+constinit const Family kMovnti = {.mem = kHandlers<nullptr, ToRm<Reg>::Handler<uint32_t, RmMem>::Do,
+                                                   ToRm<Reg>::Handler<uint32_t, RmMem>::Do>};
 constinit const Family kMovzxByte = Extend<uint8_t, false>::kFamily;
 constinit const Family kMovzxWord = Extend<uint16_t, false>::kFamily;
 constinit const Family kMovsxByte = Extend<uint8_t, true>::kFamily;
 constinit const Family kMovsxWord = Extend<uint16_t, true>::kFamily;
-constinit const Family kLea = {.mem = {nullptr, Lea<uint16_t>, Lea<uint32_t>}};
+constinit const Family kLea = {.mem = kHandlers<nullptr, Lea<uint16_t>, Lea<uint32_t>>};
 constinit const Family kXchg = AllSizes<Xchg>(true);
 constinit const Family kXchgAccumulator = {
-    .reg = {nullptr, XchgAccumulator<uint16_t>, XchgAccumulator<uint32_t>}};
-constinit const Family kXlat = Single(Xlat);
+    .reg = kHandlers<nullptr, XchgAccumulator<uint16_t>, XchgAccumulator<uint32_t>>};
+constinit const Family kXlat = Single<Xlat>();
 constinit const Family kExtendAccumulator = {
-    .reg = {nullptr, ExtendAccumulator<uint8_t, uint16_t>, ExtendAccumulator<uint16_t, uint32_t>}};
+    .reg = kHandlers<nullptr, ExtendAccumulator<uint8_t, uint16_t>,
+                     ExtendAccumulator<uint16_t, uint32_t>>};
 constinit const Family kExtendIntoD = {
-    .reg = {nullptr, ExtendIntoD<uint16_t>, ExtendIntoD<uint32_t>}};
+    .reg = kHandlers<nullptr, ExtendIntoD<uint16_t>, ExtendIntoD<uint32_t>>};
 
 }  // namespace vx

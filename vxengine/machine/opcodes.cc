@@ -3,8 +3,6 @@
 
 #include "vxengine/machine/opcodes.h"
 
-#include <memory>
-
 #include "vxengine/machine/families.h"
 
 namespace vx {
@@ -33,7 +31,16 @@ constexpr uint16_t kRel8 = kImmediate8 | kRelative | kBranch;
 constexpr uint16_t kRelZ = kImmediateZ | kRelative | kBranch;
 constexpr uint16_t kX = kModRm | kFloatingState;
 
-constexpr Row kOneByteRows[] = {
+// For x87 instructions without a memory operand.
+constexpr unsigned X87Code(unsigned opcode, unsigned modrm) {
+  return kX87Register + (opcode & 7) * 8 + (modrm >> 3 & 7);
+}
+
+constexpr Row kRows[] = {
+    {0, 0, 0, kAny, kAll, 0, nullptr},       // #UD
+    {0, 0, 0, kAny, kAll, kModRm, nullptr},  // #UD where other digits are not
+
+    // One byte.
     {0x00, 8, 8, kAny, kAll, kModRm | kByte, kArithmeticRmReg.data()},
     {0x01, 8, 8, kAny, kAll, kModRm, kArithmeticRmReg.data()},
     {0x02, 8, 8, kAny, kAll, kModRm | kByte, kArithmeticRegRm.data()},
@@ -144,9 +151,8 @@ constexpr Row kOneByteRows[] = {
     {0xff, 1, 1, kAny, k2, kModRm | kBranch, &kCallRm},
     {0xff, 1, 1, kAny, k4, kModRm | kBranch, &kJumpRm},
     {0xff, 1, 1, kAny, k6, kModRm, &kPush},
-};
 
-constexpr Row kTwoByteRows[] = {
+    // Two bytes.
     {k0f + 0x05, 1, 1, kAny, kAll, kEndsBlock, &kSystemCall},
     {k0f + 0x18, 1, 1, kAny, kAll, kModRm, &kNop},  // PREFETCHh
     {k0f + 0x19, 1, 1, kAny, kAll, kModRm, &kNop},
@@ -191,10 +197,8 @@ constexpr Row kTwoByteRows[] = {
     {k0f + 0xc3, 1, 1, kNp, kAll, kModRm, &kMovnti},
     {k0f + 0xc7, 1, 1, kAny, k1, kModRm, &kCmpxchg8b},
     {k0f + 0xc8, 8, 1, kAny, kAll, kOpcodeRegister, &kBswap},
-};
 
-// With a memory operand.
-constexpr Row kX87MemoryRows[] = {
+    // x87 with a memory operand.
     {0xd8, 1, 1, kAny, kEach, kX, kX87WithFloat32.data()},
     {0xd9, 1, 1, kAny, k0, kX, &kFldFloat32},
     {0xd9, 1, 1, kAny, k2, kX, &kFstFloat32},
@@ -224,15 +228,9 @@ constexpr Row kX87MemoryRows[] = {
     {0xdf, 1, 1, kAny, k5, kX, &kFildInt64},
     {0xdf, 1, 1, kAny, k6, kX, &kFbstp},
     {0xdf, 1, 1, kAny, k7, kX, &kFistpInt64},
-};
 
-// Without: ModRM is more opcode then, by bytes from C0, C8, ... FF. The digit is ModRM.rm, which
-// names ST(i) where it is kAll.
-constexpr unsigned X87Code(unsigned opcode, unsigned modrm) {
-  return kX87Register + (opcode & 7) * 8 + (modrm >> 3 & 7);
-}
-
-constexpr Row kX87RegisterRows[] = {
+    // Without: ModRM is more opcode then, by bytes from C0, C8, ... FF. The digit is ModRM.rm,
+    // which names ST(i) where it is kAll.
     {X87Code(0xd8, 0xc0), 8, 1, kAny, kAll, kX, kX87ToTop.data()},
     {X87Code(0xd9, 0xc0), 1, 1, kAny, kAll, kX, &kFldSt},
     {X87Code(0xd9, 0xc8), 1, 1, kAny, kAll, kX, &kFxch},
@@ -282,9 +280,8 @@ constexpr Row kX87RegisterRows[] = {
     {X87Code(0xdf, 0xe0), 1, 1, kAny, k0, kX, &kFnstswAx},
     {X87Code(0xdf, 0xe8), 1, 1, kAny, kAll, kX, &kFucomip},
     {X87Code(0xdf, 0xf0), 1, 1, kAny, kAll, kX, &kFcomip},
-};
 
-constexpr Row kSseRows[] = {
+    // SSE.
     {k0f + 0x10, 1, 1, kNp, kAll, kX, &kMovUnalignedLoad},  // MOVUPS
     {k0f + 0x10, 1, 1, k66, kAll, kX, &kMovUnalignedLoad},  // MOVUPD
     {k0f + 0x10, 1, 1, kF3, kAll, kX, &kMovssLoad},
@@ -460,39 +457,50 @@ constexpr Row kSseRows[] = {
     {k0f + 0xfe, 1, 1, k66, kAll, kX, &kPaddd},
 };
 
-// By mandatory prefix and opcode.
-using Table = std::array<std::array<OpcodeGroup, kX87Register + 64>, 4>;
+constexpr unsigned kUndefinedDigit = 1;
 
-void Fill(const Row& row, Table* table) {
-  const bool same_family = (row.format & kOpcodeRegister) != 0;
-  for (unsigned n = 0; n < row.count; ++n) {
-    const Family* family = row.family + (same_family ? 0 : n);
-    for (unsigned prefix = 0; prefix < table->size(); ++prefix) {
-      if ((row.prefixes >> prefix & 1) == 0) continue;
-      OpcodeGroup& group = (*table)[prefix][row.first + n * row.step];
-      for (unsigned digit = 0; digit < group.size(); ++digit) {
-        if (row.digit < kAll && row.digit != digit) continue;
-        group[digit] = {family + (row.digit == kEach ? digit : 0), row.format};
-      }
+// Of each digit: 16 times the row, plus which of its families.
+using Group = std::array<uint16_t, 8>;
+// By mandatory prefix and opcode. It is small, and there when a process starts, so that one that
+// decodes little pays little.
+using Index = std::array<std::array<Group, kX87Register + 64>, 4>;
+
+// Puts the n-th opcode of a row into its group.
+constexpr void Fill(unsigned number, unsigned n, Group* group) {
+  const Row& row = kRows[number];
+  for (unsigned digit = 0; digit < group->size(); ++digit) {
+    uint16_t& cell = (*group)[digit];
+    if (row.digit >= kAll || row.digit == digit) {
+      const unsigned family = row.digit == kEach ? digit : (row.format & kOpcodeRegister) ? 0 : n;
+      cell = static_cast<uint16_t>(number * 16 + family);
+    } else if (cell == 0 && (row.format & kModRm)) {
+      cell = kUndefinedDigit * 16;
     }
   }
 }
 
-std::unique_ptr<const Table> MakeTable() {
-  auto table = std::make_unique<Table>();
-  for (const Row& row : kOneByteRows) Fill(row, table.get());
-  for (const Row& row : kTwoByteRows) Fill(row, table.get());
-  for (const Row& row : kX87MemoryRows) Fill(row, table.get());
-  for (const Row& row : kX87RegisterRows) Fill(row, table.get());
-  for (const Row& row : kSseRows) Fill(row, table.get());
-  return table;
+constexpr Index MakeIndex() {
+  Index index{};
+  for (unsigned number = kUndefinedDigit + 1; number < std::size(kRows); ++number) {
+    const Row& row = kRows[number];
+    for (unsigned prefix = 0; prefix < index.size(); ++prefix) {
+      if ((row.prefixes >> prefix & 1) == 0) continue;
+      for (unsigned n = 0; n < row.count; ++n) {
+        Fill(number, n, &index[prefix][row.first + n * row.step]);
+      }
+    }
+  }
+  return index;
 }
+
+constexpr Index kIndex = MakeIndex();
 
 }  // namespace
 
-const OpcodeGroup& FindOpcode(Mandatory prefix, unsigned code) {
-  static const Table& table = *MakeTable().release();  // never destroyed: threads may outlive main
-  return table[static_cast<unsigned>(prefix)][code];
+Opcode FindOpcode(Mandatory prefix, unsigned code, unsigned digit) {
+  const uint16_t index = kIndex[static_cast<unsigned>(prefix)][code][digit];
+  const Row& row = kRows[index / 16];
+  return {row.family + index % 16, row.format};
 }
 
 }  // namespace vx

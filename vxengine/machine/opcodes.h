@@ -2,7 +2,6 @@
 #ifndef VXENGINE_MACHINE_OPCODES_H_
 #define VXENGINE_MACHINE_OPCODES_H_
 
-#include <array>
 #include <cstdint>
 
 #include "vxengine/machine/instruction.h"
@@ -32,17 +31,15 @@ struct Opcode {
   uint16_t format = 0;
 };
 
-// The opcode of each ModRM.reg. They agree on kModRm, and without it are all the same.
-using OpcodeGroup = std::array<Opcode, 8>;
-
 // The last of the prefixes 66, F3 and F2 that counts: F3 and F2 before 66. It chooses among the
 // meanings of SSE opcodes.
 enum class Mandatory : uint8_t { kNone, k66, kF3, kF2 };
 
 // `code` is the opcode's byte, plus kTwoByte if 0F goes before. For x87 without a memory operand it
-// is kX87Register + 8 · (opcode - D8) + ModRM.reg, and the group is by ModRM.rm.
+// is kX87Register + 8 · (opcode - D8) + ModRM.reg. `digit` is ModRM.reg, or for those ModRM.rm; all
+// digits of a code agree on kModRm, and without it are the same.
 inline constexpr unsigned kTwoByte = 0x100, kX87Register = 0x200;
-const OpcodeGroup& FindOpcode(Mandatory prefix, unsigned code);
+Opcode FindOpcode(Mandatory prefix, unsigned code, unsigned digit);
 
 }  // namespace vx
 

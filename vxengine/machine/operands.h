@@ -41,6 +41,7 @@ inline uint32_t EffectiveAddress(const Cpu& cpu, const Instruction& i) {
 
 template <uint8_t Instruction::*kNumber>
 struct RegisterOperand {
+  static constexpr Cpu::Effort kEffort = Cpu::kWhole;
   template <typename T>
   static bool Load(Cpu& cpu, const Instruction& i, T* value) {
     *value = GetRegister<T>(cpu, i.*kNumber);
@@ -62,22 +63,27 @@ using Reg = RegisterOperand<&Instruction::reg>;   // what ModRM.reg names
 using RmReg = RegisterOperand<&Instruction::rm>;  // the register that ModRM.rm or the opcode names
 
 // The memory that ModRM.rm names.
-struct RmMem {
+template <Cpu::Effort kAnEffort>
+struct MemoryOperand {
+  static constexpr Cpu::Effort kEffort = kAnEffort;
   template <typename T>
   static bool Load(Cpu& cpu, const Instruction& i, T* value) {
-    return cpu.Load<T>(EffectiveAddress(cpu, i), value);
+    return cpu.Load<T, kEffort>(EffectiveAddress(cpu, i), value);
   }
   template <typename T>
   static bool Store(Cpu& cpu, const Instruction& i, T value) {
-    return cpu.Store<T>(EffectiveAddress(cpu, i), value);
+    return cpu.Store<T, kEffort>(EffectiveAddress(cpu, i), value);
   }
   template <typename T, typename F>
   static bool Modify(Cpu& cpu, const Instruction& i, F f) {
-    return cpu.Modify<T>(EffectiveAddress(cpu, i), f);
+    return cpu.Modify<T, kEffort>(EffectiveAddress(cpu, i), f);
   }
 };
 
+using RmMem = MemoryOperand<Cpu::kWhole>;
+
 struct Immediate {
+  static constexpr Cpu::Effort kEffort = Cpu::kWhole;
   template <typename T>
   static bool Load(Cpu&, const Instruction& i, T* value) {
     *value = static_cast<T>(i.immediate);
@@ -101,25 +107,41 @@ struct Cl {
   }
 };
 
+// The operand of an action that makes quick accesses only, its own and others.
+template <typename Operand>
+struct Quick : Operand {
+  static constexpr Cpu::Effort kEffort = Cpu::kQuick;
+};
+template <>
+struct Quick<RmMem> : MemoryOperand<Cpu::kQuick> {};
+
+template <template <typename, typename> typename H, typename T, typename Operand>
+inline constexpr Handler kQuickThread =
+    ThreadQuick<H<T, Quick<Operand>>::Do, Thread<H<T, Operand>::Do>>;
+
 // Families of a handler template that is told its operand's type and kind:
 //   template <typename T, typename Rm> struct H { static bool Do(Cpu&, const Instruction&); };
 template <template <typename, typename> typename H>
 constexpr Family AllSizes(bool lockable = false) {
-  return {.reg = {H<uint8_t, RmReg>::Do, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
-          .mem = {H<uint8_t, RmMem>::Do, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+  return {.reg = kHandlers<H<uint8_t, RmReg>::Do, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do>,
+          .mem = {kQuickThread<H, uint8_t, RmMem>, kQuickThread<H, uint16_t, RmMem>,
+                  kQuickThread<H, uint32_t, RmMem>},
           .lockable = lockable};
 }
 
 // The same without the 8-bit forms.
 template <template <typename, typename> typename H>
 constexpr Family WordSizes(bool lockable = false) {
-  return {.reg = {nullptr, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do},
-          .mem = {nullptr, H<uint16_t, RmMem>::Do, H<uint32_t, RmMem>::Do},
+  return {.reg = kHandlers<nullptr, H<uint16_t, RmReg>::Do, H<uint32_t, RmReg>::Do>,
+          .mem = {nullptr, kQuickThread<H, uint16_t, RmMem>, kQuickThread<H, uint32_t, RmMem>},
           .lockable = lockable};
 }
 
 // For an instruction without a ModRM operand: one handler, whatever the operand size.
-constexpr Family Single(Handler handler) { return {.reg = {handler, handler, handler}}; }
+template <Action kAction>
+constexpr Family Single() {
+  return {.reg = kHandlers<kAction, kAction, kAction>};
+}
 
 }  // namespace vx
 

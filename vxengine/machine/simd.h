@@ -47,8 +47,21 @@ inline bool StoreAligned(Cpu& cpu, uint32_t address, Xmm value) {
 }
 
 // One handler for each operand kind: SSE instructions know no operand size.
-constexpr Family Sse(Handler reg, Handler mem) {
-  return {.reg = {reg, reg, reg}, .mem = {mem, mem, mem}};
+template <Action kReg, Action kMem>
+constexpr Family Sse() {
+  return {.reg = kHandlers<kReg, kReg, kReg>, .mem = kHandlers<kMem, kMem, kMem>};
+}
+
+// The same, of handlers.
+template <Handler kReg, Handler kMem>
+constexpr Family SseHandlers() {
+  return {.reg = {kReg, kReg, kReg}, .mem = {kMem, kMem, kMem}};
+}
+
+// Where the action on memory is tried quickly first.
+template <Action kReg, Action kQuick, Action kMem>
+constexpr Family SseQuick() {
+  return SseHandlers<kThread<kReg>, ThreadQuick<kQuick, Thread<kMem>>>();
 }
 
 // Xmm = Op(Xmm, Xmm or aligned memory), of which there are most.
@@ -64,7 +77,7 @@ struct SseBinary {
     cpu.xmm()[i.reg] = kOp(cpu.xmm()[i.reg], source);
     return true;
   }
-  static constexpr Family kFamily = Sse(FromReg, FromMem);
+  static constexpr Family kFamily = Sse<FromReg, FromMem>();
 };
 
 // Xmm = Op(Xmm, Xmm or aligned memory, 8-bit immediate)
@@ -80,7 +93,7 @@ struct SseImmediate {
     cpu.xmm()[i.reg] = kOp(cpu.xmm()[i.reg], source, i.immediate & 0xff);
     return true;
   }
-  static constexpr Family kFamily = Sse(FromReg, FromMem);
+  static constexpr Family kFamily = Sse<FromReg, FromMem>();
 };
 
 }  // namespace vx

@@ -136,16 +136,27 @@ Number UnpackSpecial(F bits);
 extern template Number UnpackSpecial(uint32_t);
 extern template Number UnpackSpecial(uint64_t);
 
+// Neither of these: what most numbers are.
 template <typename F>
-Number Unpack(F bits) {
+[[gnu::always_inline]] inline bool IsNormal(F bits) {
   using L = FloatLayout<F>;
   const F biased = bits >> L::kFractionBits & L::kMaxBiased;
-  if (biased - 1 >= L::kMaxBiased - 1) [[unlikely]]
-    return UnpackSpecial(bits);
+  return biased - 1 < L::kMaxBiased - 1;
+}
+
+template <typename F>
+[[gnu::always_inline]] inline Number UnpackNormal(F bits) {
+  using L = FloatLayout<F>;
+  const F biased = bits >> L::kFractionBits & L::kMaxBiased;
   return {.kind = Kind::kFinite,
           .sign = (bits & L::kSign) != 0,
           .exponent = static_cast<int32_t>(biased) - L::kBias,
           .significand = kTopBit | uint64_t{bits & L::kFraction} << (63 - L::kFractionBits)};
+}
+
+template <typename F>
+Number Unpack(F bits) {
+  return IsNormal(bits) ? UnpackNormal(bits) : UnpackSpecial(bits);
 }
 
 template <>
@@ -219,7 +230,8 @@ struct Cut {
   bool inexact, up;
 };
 
-inline Cut CutTo(int precision, bool sign, uint64_t significand, uint64_t rest, Rounding mode) {
+[[gnu::always_inline]] inline Cut CutTo(int precision, bool sign, uint64_t significand,
+                                        uint64_t rest, Rounding mode) {
   uint64_t unit = 1;
   if (precision < 64) {
     unit = uint64_t{1} << (64 - precision);
@@ -266,15 +278,14 @@ inline Rounded Round(const Format& format, const Exact& exact, FloatStatus* stat
   return rounded;
 }
 
-// The rounded result as F has it.
+// A number rounded to the nearest that F has, if it is normal before and after; else false.
 template <typename F>
-F RoundTo(const Exact& exact, FloatStatus* status) {
+[[gnu::always_inline]] inline bool RoundNormal(const Exact& exact, F* result, FloatStatus* status) {
   using L = FloatLayout<F>;
   const bool normal = exact.exponent >= L::kFormat.min_exponent &&
                       exact.exponent < L::kFormat.max_exponent && exact.kind == Kind::kFinite;
-  if (!normal || status->rounding != Rounding::kNearest) [[unlikely]] {
-    return Pack<F>(Round(L::kFormat, exact, status));
-  }
+  if (!normal) [[unlikely]]
+    return false;
   const Cut cut =
       CutTo(L::kFormat.precision, exact.sign, exact.significand, exact.rest, Rounding::kNearest);
   status->raised |= cut.inexact ? kPe : 0;
@@ -283,7 +294,16 @@ F RoundTo(const Exact& exact, FloatStatus* status) {
   const F significand =
       static_cast<F>(exact.significand >> (63 - L::kFractionBits)) + static_cast<F>(cut.up);
   const F below = static_cast<F>(exact.exponent + L::kBias - 1) << L::kFractionBits;
-  return (exact.sign ? L::kSign : F{0}) | (below + significand);
+  *result = (exact.sign ? L::kSign : F{0}) | (below + significand);
+  return true;
+}
+
+// The rounded result as F has it.
+template <typename F>
+F RoundTo(const Exact& exact, FloatStatus* status) {
+  F result;
+  const bool done = status->rounding == Rounding::kNearest && RoundNormal(exact, &result, status);
+  return done ? result : Pack<F>(Round(FloatLayout<F>::kFormat, exact, status));
 }
 
 // --- Operations: neither operand is a NaN or unsupported ---
@@ -294,10 +314,15 @@ struct Wide {
 };
 
 inline Wide MultiplyWide(uint64_t a, uint64_t b) {
+#ifdef __SIZEOF_INT128__
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return {static_cast<uint64_t>(product >> 64), static_cast<uint64_t>(product)};
+#else
   const uint64_t a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
   const uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32);
   const uint64_t cross = a0 * b1 + (middle & 0xffffffff);
   return {a1 * b1 + (middle >> 32) + (cross >> 32), cross << 32 | (low & 0xffffffff)};
+#endif
 }
 
 // Shifted left, by less than 64.
@@ -308,51 +333,41 @@ inline Wide ShiftLeft(Wide wide, int count) {
 // a / b for a.high < b: the quotient, and the remainder in *remainder.
 uint64_t DivideWide(Wide a, uint64_t b, uint64_t* remainder);
 
-// Where an operand is zero or infinite, or nearly all cancels.
-Exact AddSpecial(const Number& a, const Number& b, Rounding mode);
-Exact MultiplySpecial(const Number& a, const Number& b);
-
-// An exact zero from different signs is -0 where rounding is down.
-inline Exact Add(const Number& a, const Number& b, Rounding mode) {
+// The sum of finite numbers, unless they are far apart or nearly all cancels: then false.
+[[gnu::always_inline]] inline bool PlainSum(const Number& a, const Number& b, Exact* sum) {
   const int32_t difference = a.exponent - b.exponent;
   const bool swapped = difference < 0 || (difference == 0 && a.significand < b.significand);
   const int32_t distance = swapped ? -difference : difference;
-  if (!a.finite() || !b.finite() || distance > 63) [[unlikely]]
-    return AddSpecial(a, b, mode);
+  if (distance > 63) [[unlikely]]
+    return false;
   // y, the smaller one, is moved to the places of x.
   const uint64_t x = swapped ? b.significand : a.significand;
   const uint64_t y = swapped ? a.significand : b.significand;
   const Wide small = {y >> distance, y << 1 << (63 - distance)};
-  Exact sum = {.kind = Kind::kFinite,
-               .sign = swapped ? b.sign : a.sign,
-               .exponent = swapped ? b.exponent : a.exponent};
+  sum->kind = Kind::kFinite;
+  sum->sign = swapped ? b.sign : a.sign;
+  sum->exponent = swapped ? b.exponent : a.exponent;
   if (a.sign == b.sign) {
     const uint64_t total = x + small.high;
     const bool carry = total < x;
-    sum.significand = carry ? total >> 1 | kTopBit : total;
-    sum.rest = carry ? total << 63 | small.low >> 1 | (small.low & 1) : small.low;
-    sum.exponent += carry ? 1 : 0;
-    return sum;
+    sum->significand = carry ? total >> 1 | kTopBit : total;
+    sum->rest = carry ? total << 63 | small.low >> 1 | (small.low & 1) : small.low;
+    sum->exponent += carry ? 1 : 0;
+    return true;
   }
   const Wide rest = {x - small.high - uint64_t{small.low != 0}, ~small.low + 1};
   if (rest.high == 0) [[unlikely]]
-    return AddSpecial(a, b, mode);
+    return false;
   const int shift = std::countl_zero(rest.high);
   const Wide normal = ShiftLeft(rest, shift);
-  sum.significand = normal.high;
-  sum.rest = normal.low;
-  sum.exponent -= shift;
-  return sum;
+  sum->significand = normal.high;
+  sum->rest = normal.low;
+  sum->exponent -= shift;
+  return true;
 }
 
-inline Exact Subtract(const Number& a, Number b, Rounding mode) {
-  b.sign = !b.sign;
-  return Add(a, b, mode);
-}
-
-inline Exact Multiply(const Number& a, const Number& b) {
-  if (!a.finite() || !b.finite()) [[unlikely]]
-    return MultiplySpecial(a, b);
+// The product of finite numbers.
+[[gnu::always_inline]] inline Exact PlainProduct(const Number& a, const Number& b) {
   const Wide product = MultiplyWide(a.significand, b.significand);
   const int shift = product.high & kTopBit ? 0 : 1;
   const Wide normal = ShiftLeft(product, shift);
@@ -361,6 +376,25 @@ inline Exact Multiply(const Number& a, const Number& b) {
           .exponent = a.exponent + b.exponent + 1 - shift,
           .significand = normal.high,
           .rest = normal.low};
+}
+
+// All other sums and products.
+Exact AddSpecial(const Number& a, const Number& b, Rounding mode);
+Exact MultiplySpecial(const Number& a, const Number& b);
+
+// An exact zero from different signs is -0 where rounding is down.
+inline Exact Add(const Number& a, const Number& b, Rounding mode) {
+  Exact sum;
+  return a.finite() && b.finite() && PlainSum(a, b, &sum) ? sum : AddSpecial(a, b, mode);
+}
+
+inline Exact Subtract(const Number& a, Number b, Rounding mode) {
+  b.sign = !b.sign;
+  return Add(a, b, mode);
+}
+
+inline Exact Multiply(const Number& a, const Number& b) {
+  return a.finite() && b.finite() ? PlainProduct(a, b) : MultiplySpecial(a, b);
 }
 
 // Raises kZe.

@@ -9,7 +9,9 @@
 namespace vx {
 namespace {
 
-constexpr uint32_t kDenormalsAreZero = 1u << 6, kFlushToZero = 1u << 15;
+// Of MXCSR, beside exceptions and their masks.
+constexpr uint32_t kDenormalsAreZero = 1u << 6, kPrecisionMask = 1u << 12,
+                   kRoundingControl = 3u << 13, kFlushToZero = 1u << 15;
 
 struct SseStatus : FloatStatus {
   explicit SseStatus(uint32_t mxcsr)
@@ -59,18 +61,59 @@ F Finish(const Exact& exact, bool denormal, SseStatus* status) {
   return RoundTo<F>(exact, status);
 }
 
-Exact AddOf(const Number& a, const Number& b, SseStatus* s) { return Add(a, b, s->rounding); }
-Exact SubtractOf(const Number& a, const Number& b, SseStatus* s) {
-  return Subtract(a, b, s->rounding);
-}
-Exact MultiplyOf(const Number& a, const Number& b, SseStatus*) { return Multiply(a, b); }
-Exact DivideOf(const Number& a, const Number& b, SseStatus* s) { return Divide(a, b, s); }
+// The operations. Plain is for finite numbers, and false where Do has to do it.
+struct AddOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) { return PlainSum(a, b, r); }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) { return Add(a, b, s->rounding); }
+};
 
-template <typename F, Exact (*kOp)(const Number&, const Number&, SseStatus*)>
+struct SubtractOp {
+  static bool Plain(const Number& a, Number b, Exact* r) {
+    b.sign = !b.sign;
+    return PlainSum(a, b, r);
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) {
+    return Subtract(a, b, s->rounding);
+  }
+};
+
+struct MultiplyOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) {
+    *r = PlainProduct(a, b);
+    return true;
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus*) { return Multiply(a, b); }
+};
+
+struct DivideOp {
+  static bool Plain(const Number& a, const Number& b, Exact* r) {
+    FloatStatus status;
+    *r = Divide(a, b, &status);
+    return true;
+  }
+  static Exact Do(const Number& a, const Number& b, SseStatus* s) { return Divide(a, b, s); }
+};
+
+template <typename F, typename Op>
 F Arithmetic(F a, F b, SseStatus* status) {
   const Number x = Operand(a, *status), y = Operand(b, *status);
   if (x.nan() || y.nan()) return DeliverNan(a, x, b, y, status);
-  return Finish<F>(kOp(x, y, status), x.denormal || y.denormal, status);
+  return Finish<F>(Op::Do(x, y, status), x.denormal || y.denormal, status);
+}
+
+// The same, and MXCSR's flags, for what most operations are: of normal numbers, with a normal
+// result, rounded to the nearest. It can only be inexact. False: it isn't one of those, and nothing
+// has been done.
+template <typename F, typename Op>
+[[gnu::always_inline]] inline bool PlainArithmetic(F a, F b, uint32_t* mxcsr, F* result) {
+  const bool plain = (*mxcsr & (kRoundingControl | kPrecisionMask)) == kPrecisionMask;
+  if (!plain || !IsNormal(a) || !IsNormal(b)) return false;
+  Exact exact;
+  FloatStatus status;
+  if (!Op::Plain(UnpackNormal(a), UnpackNormal(b), &exact)) return false;
+  if (!RoundNormal(exact, result, &status)) return false;
+  *mxcsr |= status.raised;
+  return true;
 }
 
 template <typename F>
@@ -236,6 +279,17 @@ bool Scalar(Cpu& cpu, const Instruction& i) {
   return DoScalar<F, Source>(cpu, i, [](F a, F b, SseStatus* s) { return kOp(a, b, s); });
 }
 
+template <typename F, typename Op, typename Source>
+bool PlainScalar(Cpu& cpu, const Instruction& i) {
+  F source, result;
+  if (!Source::Load(cpu, i, &source)) return false;
+  Xmm& xmm = cpu.xmm()[i.reg];
+  const F first = static_cast<F>(xmm.lane[0]);
+  if (!PlainArithmetic<F, Op>(first, source, &cpu.mxcsr(), &result)) return false;
+  SetLowest(xmm, result);
+  return true;
+}
+
 template <typename F, typename Source>
 bool PackedCompare(Cpu& cpu, const Instruction& i) {
   return DoPacked<F, Source>(
@@ -334,28 +388,28 @@ using F64 = uint64_t;
 
 template <typename F, F (*kOp)(F, F, SseStatus*)>
 constexpr Family PackedFamily() {
-  return Sse(Packed<F, kOp, XmmWhole>, Packed<F, kOp, AlignedMem>);
+  return Sse<Packed<F, kOp, XmmWhole>, Packed<F, kOp, AlignedMem>>();
 }
 
 template <typename F, F (*kOp)(F, F, SseStatus*)>
 constexpr Family ScalarFamily() {
-  return Sse(Scalar<F, kOp, XmmLane>, Scalar<F, kOp, RmMem>);
+  return Sse<Scalar<F, kOp, XmmLane>, Scalar<F, kOp, RmMem>>();
 }
 
 template <typename To, typename From, To (*kConvert)(From, SseStatus*)>
 constexpr Family ConvertFamily() {
-  return Sse(ConvertPacked<To, From, kConvert, XmmWhole>,
-             ConvertPacked<To, From, kConvert, AlignedMem>);
+  return Sse<ConvertPacked<To, From, kConvert, XmmWhole>,
+             ConvertPacked<To, From, kConvert, AlignedMem>>();
 }
 
 template <typename To, typename From, To (*kConvert)(From, SseStatus*)>
 constexpr Family ConvertHalfFamily() {
-  return Sse(ConvertHalf<To, From, kConvert, XmmLane>, ConvertHalf<To, From, kConvert, RmMem>);
+  return Sse<ConvertHalf<To, From, kConvert, XmmLane>, ConvertHalf<To, From, kConvert, RmMem>>();
 }
 
 template <typename From, bool kTruncate>
 constexpr Family ToGprFamily() {
-  return Sse(ConvertToGpr<From, kTruncate, XmmLane>, ConvertToGpr<From, kTruncate, RmMem>);
+  return Sse<ConvertToGpr<From, kTruncate, XmmLane>, ConvertToGpr<From, kTruncate, RmMem>>();
 }
 
 // By mandatory prefix: none, 66, F3, F2.
@@ -365,22 +419,20 @@ constexpr std::array<Family, 4> AllForms() {
           ScalarFamily<F32, Op<F32>::Do>(), ScalarFamily<F64, Op<F64>::Do>()};
 }
 
-template <typename F>
-struct AddOp {
-  static constexpr auto Do = Arithmetic<F, AddOf>;
-};
-template <typename F>
-struct SubtractOp {
-  static constexpr auto Do = Arithmetic<F, SubtractOf>;
-};
-template <typename F>
-struct MultiplyOp {
-  static constexpr auto Do = Arithmetic<F, MultiplyOf>;
-};
-template <typename F>
-struct DivideOp {
-  static constexpr auto Do = Arithmetic<F, DivideOf>;
-};
+template <typename F, typename Op>
+constexpr Family ScalarArithmeticFamily() {
+  constexpr auto kDo = Arithmetic<F, Op>;
+  return SseHandlers<
+      ThreadQuick<PlainScalar<F, Op, XmmLane>, Thread<Scalar<F, kDo, XmmLane>>>,
+      ThreadQuick<PlainScalar<F, Op, Quick<RmMem>>, Thread<Scalar<F, kDo, RmMem>>>>();
+}
+
+template <typename Op>
+constexpr std::array<Family, 4> ArithmeticForms() {
+  return {PackedFamily<F32, Arithmetic<F32, Op>>(), PackedFamily<F64, Arithmetic<F64, Op>>(),
+          ScalarArithmeticFamily<F32, Op>(), ScalarArithmeticFamily<F64, Op>()};
+}
+
 template <typename F>
 struct MinOp {
   static constexpr auto Do = Select<F, Ordering::kLess>;
@@ -396,36 +448,36 @@ struct SqrtOp {
 
 }  // namespace
 
-constinit const std::array<Family, 4> kSseAdd = AllForms<AddOp>();
-constinit const std::array<Family, 4> kSseSub = AllForms<SubtractOp>();
-constinit const std::array<Family, 4> kSseMul = AllForms<MultiplyOp>();
-constinit const std::array<Family, 4> kSseDiv = AllForms<DivideOp>();
+constinit const std::array<Family, 4> kSseAdd = ArithmeticForms<AddOp>();
+constinit const std::array<Family, 4> kSseSub = ArithmeticForms<SubtractOp>();
+constinit const std::array<Family, 4> kSseMul = ArithmeticForms<MultiplyOp>();
+constinit const std::array<Family, 4> kSseDiv = ArithmeticForms<DivideOp>();
 constinit const std::array<Family, 4> kSseMin = AllForms<MinOp>();
 constinit const std::array<Family, 4> kSseMax = AllForms<MaxOp>();
 constinit const std::array<Family, 4> kSseSqrt = AllForms<SqrtOp>();
 constinit const std::array<Family, 4> kSseCmp = {
-    Sse(PackedCompare<F32, XmmWhole>, PackedCompare<F32, AlignedMem>),
-    Sse(PackedCompare<F64, XmmWhole>, PackedCompare<F64, AlignedMem>),
-    Sse(ScalarCompare<F32, XmmLane>, ScalarCompare<F32, RmMem>),
-    Sse(ScalarCompare<F64, XmmLane>, ScalarCompare<F64, RmMem>)};
+    Sse<PackedCompare<F32, XmmWhole>, PackedCompare<F32, AlignedMem>>(),
+    Sse<PackedCompare<F64, XmmWhole>, PackedCompare<F64, AlignedMem>>(),
+    Sse<ScalarCompare<F32, XmmLane>, ScalarCompare<F32, RmMem>>(),
+    Sse<ScalarCompare<F64, XmmLane>, ScalarCompare<F64, RmMem>>()};
 constinit const Family kUcomiss =
-    Sse(CompareToFlags<F32, true, XmmLane>, CompareToFlags<F32, true, RmMem>);
+    Sse<CompareToFlags<F32, true, XmmLane>, CompareToFlags<F32, true, RmMem>>();
 constinit const Family kUcomisd =
-    Sse(CompareToFlags<F64, true, XmmLane>, CompareToFlags<F64, true, RmMem>);
+    Sse<CompareToFlags<F64, true, XmmLane>, CompareToFlags<F64, true, RmMem>>();
 constinit const Family kComiss =
-    Sse(CompareToFlags<F32, false, XmmLane>, CompareToFlags<F32, false, RmMem>);
+    Sse<CompareToFlags<F32, false, XmmLane>, CompareToFlags<F32, false, RmMem>>();
 constinit const Family kComisd =
-    Sse(CompareToFlags<F64, false, XmmLane>, CompareToFlags<F64, false, RmMem>);
-constinit const Family kCvtsi2ss = Sse(ConvertFromGpr<F32, RmReg>, ConvertFromGpr<F32, RmMem>);
-constinit const Family kCvtsi2sd = Sse(ConvertFromGpr<F64, RmReg>, ConvertFromGpr<F64, RmMem>);
+    Sse<CompareToFlags<F64, false, XmmLane>, CompareToFlags<F64, false, RmMem>>();
+constinit const Family kCvtsi2ss = Sse<ConvertFromGpr<F32, RmReg>, ConvertFromGpr<F32, RmMem>>();
+constinit const Family kCvtsi2sd = Sse<ConvertFromGpr<F64, RmReg>, ConvertFromGpr<F64, RmMem>>();
 constinit const Family kCvtss2si = ToGprFamily<F32, false>();
 constinit const Family kCvtsd2si = ToGprFamily<F64, false>();
 constinit const Family kCvttss2si = ToGprFamily<F32, true>();
 constinit const Family kCvttsd2si = ToGprFamily<F64, true>();
 constinit const Family kCvtss2sd =
-    Sse(ConvertScalar<F64, F32, XmmLane>, ConvertScalar<F64, F32, RmMem>);
+    Sse<ConvertScalar<F64, F32, XmmLane>, ConvertScalar<F64, F32, RmMem>>();
 constinit const Family kCvtsd2ss =
-    Sse(ConvertScalar<F32, F64, XmmLane>, ConvertScalar<F32, F64, RmMem>);
+    Sse<ConvertScalar<F32, F64, XmmLane>, ConvertScalar<F32, F64, RmMem>>();
 constinit const Family kCvtps2pd = ConvertHalfFamily<F64, F32, ConvertFloat<F64, F32>>();
 constinit const Family kCvtpd2ps = ConvertFamily<F32, F64, ConvertFloat<F32, F64>>();
 constinit const Family kCvtdq2ps = ConvertFamily<F32, uint32_t, ConvertSigned<F32>>();

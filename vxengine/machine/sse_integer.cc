@@ -158,7 +158,7 @@ constexpr Family Shift() {
 
 template <typename T, T (*kOp)(T, uint64_t)>
 constexpr Family ShiftImmediate() {
-  return Sse(ShiftByImmediate<T, kOp>, nullptr);
+  return Sse<ShiftByImmediate<T, kOp>, nullptr>();
 }
 
 }  // namespace
@@ -217,7 +217,7 @@ constinit const Family kPsrldImmediate = ShiftImmediate<uint32_t, ShiftRight>();
 constinit const Family kPsrlqImmediate = ShiftImmediate<uint64_t, ShiftRight>();
 constinit const Family kPsrawImmediate = ShiftImmediate<uint16_t, ShiftRightSigned>();
 constinit const Family kPsradImmediate = ShiftImmediate<uint32_t, ShiftRightSigned>();
-constinit const Family kPslldq = Sse(ShiftBytes<true>, nullptr);
-constinit const Family kPsrldq = Sse(ShiftBytes<false>, nullptr);
+constinit const Family kPslldq = Sse<ShiftBytes<true>, nullptr>();
+constinit const Family kPsrldq = Sse<ShiftBytes<false>, nullptr>();
 
 }  // namespace vx

@@ -57,22 +57,23 @@ bool MovqToRm(Cpu& cpu, const Instruction& i) {
   return true;
 }
 
+template <typename Rm>
 bool LoadQuadword(Cpu& cpu, const Instruction& i) {
   uint64_t value;
-  if (!RmMem::Load(cpu, i, &value)) return false;
+  if (!Rm::Load(cpu, i, &value)) return false;
   cpu.xmm()[i.reg] = {{value, 0}};
   return true;
 }
 
 // Half a register, the other half of which stays: MOVLPS MOVHPS MOVSD.
-template <unsigned kHalf>
+template <unsigned kHalf, typename Rm>
 bool LoadHalf(Cpu& cpu, const Instruction& i) {
-  return RmMem::Load(cpu, i, &cpu.xmm()[i.reg].lane[kHalf]);
+  return Rm::Load(cpu, i, &cpu.xmm()[i.reg].lane[kHalf]);
 }
 
-template <unsigned kHalf>
+template <unsigned kHalf, typename Rm>
 bool StoreHalf(Cpu& cpu, const Instruction& i) {
-  return RmMem::Store(cpu, i, cpu.xmm()[i.reg].lane[kHalf]);
+  return Rm::Store(cpu, i, cpu.xmm()[i.reg].lane[kHalf]);
 }
 
 template <unsigned kTo, unsigned kFrom>
@@ -142,30 +143,44 @@ bool Pinsrw(Cpu& cpu, const Instruction& i) {
 
 }  // namespace
 
-constinit const Family kMovAlignedLoad = Sse(CopyToReg, LoadAlignedReg);
-constinit const Family kMovAlignedStore = Sse(CopyToRm, StoreAlignedReg);
-constinit const Family kMovUnalignedLoad = Sse(CopyToReg, LoadUnaligned);
-constinit const Family kMovUnalignedStore = Sse(CopyToRm, StoreUnaligned);
-constinit const Family kMovNonTemporal = Sse(nullptr, StoreAlignedReg);
-constinit const Family kMovdLoad = Sse(MovdToXmm<RmReg>, MovdToXmm<RmMem>);
-constinit const Family kMovdStore = Sse(MovdFromXmm<RmReg>, MovdFromXmm<RmMem>);
-constinit const Family kMovqLoad = Sse(MovqToReg, LoadQuadword);
-constinit const Family kMovqStore = Sse(MovqToRm, StoreHalf<0>);
-constinit const Family kMovssLoad = Sse(MovssToReg, MovdToXmm<RmMem>);
-constinit const Family kMovssStore = Sse(MovssToRm, MovdFromXmm<RmMem>);
-constinit const Family kMovsdLoad = Sse(CopyHalf<0, 0>, LoadQuadword);
-constinit const Family kMovsdStore = Sse(CopyLowHalfToRm, StoreHalf<0>);
-constinit const Family kMovlpsLoad = Sse(CopyHalf<0, 1>, LoadHalf<0>);  // register form: MOVHLPS
-constinit const Family kMovhpsLoad = Sse(CopyHalf<1, 0>, LoadHalf<1>);  // register form: MOVLHPS
-constinit const Family kMovlpdLoad = Sse(nullptr, LoadHalf<0>);
-constinit const Family kMovhpdLoad = Sse(nullptr, LoadHalf<1>);
-constinit const Family kMovLowStore = Sse(nullptr, StoreHalf<0>);
-constinit const Family kMovHighStore = Sse(nullptr, StoreHalf<1>);
-constinit const Family kMovmskps = Sse(MoveMask<uint32_t>, nullptr);
-constinit const Family kMovmskpd = Sse(MoveMask<uint64_t>, nullptr);
-constinit const Family kPmovmskb = Sse(MoveMask<uint8_t>, nullptr);
-constinit const Family kMaskmovdqu = Sse(Maskmovdqu, nullptr);
-constinit const Family kPextrw = Sse(Pextrw, nullptr);
-constinit const Family kPinsrw = Sse(Pinsrw<RmReg>, Pinsrw<RmMem>);
+constinit const Family kMovAlignedLoad = Sse<CopyToReg, LoadAlignedReg>();
+constinit const Family kMovAlignedStore = Sse<CopyToRm, StoreAlignedReg>();
+constinit const Family kMovUnalignedLoad = Sse<CopyToReg, LoadUnaligned>();
+constinit const Family kMovUnalignedStore = Sse<CopyToRm, StoreUnaligned>();
+constinit const Family kMovNonTemporal = Sse<nullptr, StoreAlignedReg>();
+constinit const Family kMovdLoad =
+    SseQuick<MovdToXmm<RmReg>, MovdToXmm<Quick<RmMem>>, MovdToXmm<RmMem>>();
+constinit const Family kMovdStore =
+    SseQuick<MovdFromXmm<RmReg>, MovdFromXmm<Quick<RmMem>>, MovdFromXmm<RmMem>>();
+constinit const Family kMovqLoad =
+    SseQuick<MovqToReg, LoadQuadword<Quick<RmMem>>, LoadQuadword<RmMem>>();
+constinit const Family kMovqStore =
+    SseQuick<MovqToRm, StoreHalf<0, Quick<RmMem>>, StoreHalf<0, RmMem>>();
+constinit const Family kMovssLoad =
+    SseQuick<MovssToReg, MovdToXmm<Quick<RmMem>>, MovdToXmm<RmMem>>();
+constinit const Family kMovssStore =
+    SseQuick<MovssToRm, MovdFromXmm<Quick<RmMem>>, MovdFromXmm<RmMem>>();
+constinit const Family kMovsdLoad =
+    SseQuick<CopyHalf<0, 0>, LoadQuadword<Quick<RmMem>>, LoadQuadword<RmMem>>();
+constinit const Family kMovsdStore =
+    SseQuick<CopyLowHalfToRm, StoreHalf<0, Quick<RmMem>>, StoreHalf<0, RmMem>>();
+constinit const Family kMovlpsLoad = SseQuick<CopyHalf<0, 1>, LoadHalf<0, Quick<RmMem>>,
+                                              LoadHalf<0, RmMem>>();  // register form: MOVHLPS
+constinit const Family kMovhpsLoad = SseQuick<CopyHalf<1, 0>, LoadHalf<1, Quick<RmMem>>,
+                                              LoadHalf<1, RmMem>>();  // register form: MOVLHPS
+constinit const Family kMovlpdLoad =
+    SseQuick<nullptr, LoadHalf<0, Quick<RmMem>>, LoadHalf<0, RmMem>>();
+constinit const Family kMovhpdLoad =
+    SseQuick<nullptr, LoadHalf<1, Quick<RmMem>>, LoadHalf<1, RmMem>>();
+constinit const Family kMovLowStore =
+    SseQuick<nullptr, StoreHalf<0, Quick<RmMem>>, StoreHalf<0, RmMem>>();
+constinit const Family kMovHighStore =
+    SseQuick<nullptr, StoreHalf<1, Quick<RmMem>>, StoreHalf<1, RmMem>>();
+constinit const Family kMovmskps = Sse<MoveMask<uint32_t>, nullptr>();
+constinit const Family kMovmskpd = Sse<MoveMask<uint64_t>, nullptr>();
+constinit const Family kPmovmskb = Sse<MoveMask<uint8_t>, nullptr>();
+constinit const Family kMaskmovdqu = Sse<Maskmovdqu, nullptr>();
+constinit const Family kPextrw = Sse<Pextrw, nullptr>();
+constinit const Family kPinsrw = Sse<Pinsrw<RmReg>, Pinsrw<RmMem>>();
 
 }  // namespace vx

@@ -8,26 +8,21 @@
 namespace vx {
 namespace {
 
-template <typename T, typename Rm>
-struct PushRm {
+template <typename T, typename Source>
+struct PushFrom {
   static bool Do(Cpu& cpu, const Instruction& i) {
     T value;
-    return Rm::Load(cpu, i, &value) && Push(cpu, value);
+    return Source::Load(cpu, i, &value) && Push<T, Source::kEffort>(cpu, value);
   }
 };
 
-template <typename T>
-bool PushImmediate(Cpu& cpu, const Instruction& i) {
-  return Push(cpu, static_cast<T>(i.immediate));
-}
-
 // An address based on ESP is that after the pop. POP ESP keeps what was popped.
 template <typename T, typename Rm>
-struct PopRm {
+struct PopTo {
   static bool Do(Cpu& cpu, const Instruction& i) {
     const uint32_t esp = cpu.gpr[kEsp];
     T value;
-    if (!Pop(cpu, &value)) return false;
+    if (!Pop<T, Rm::kEffort>(cpu, &value)) return false;
     if (Rm::template Store<T>(cpu, i, value)) return true;
     cpu.gpr[kEsp] = esp;
     return false;
@@ -118,15 +113,19 @@ bool Leave(Cpu& cpu, const Instruction& i) {
 
 }  // namespace
 
-constinit const Family kPush = WordSizes<PushRm>();
-constinit const Family kPop = WordSizes<PopRm>();
-constinit const Family kPushImmediate = {
-    .reg = {nullptr, PushImmediate<uint16_t>, PushImmediate<uint32_t>}};
-constinit const Family kPusha = {.reg = {nullptr, Pusha<uint16_t>, Pusha<uint32_t>}};
-constinit const Family kPopa = {.reg = {nullptr, Popa<uint16_t>, Popa<uint32_t>}};
-constinit const Family kPushf = {.reg = {nullptr, Pushf<uint16_t>, Pushf<uint32_t>}};
-constinit const Family kPopf = {.reg = {nullptr, Popf<uint16_t>, Popf<uint32_t>}};
-constinit const Family kEnter = {.reg = {nullptr, Enter<uint16_t>, Enter<uint32_t>}};
-constinit const Family kLeave = {.reg = {nullptr, Leave<uint16_t>, Leave<uint32_t>}};
+template <template <typename, typename> typename H, typename Operand>
+constexpr std::array<Handler, 3> kQuickWords = {nullptr, kQuickThread<H, uint16_t, Operand>,
+                                                kQuickThread<H, uint32_t, Operand>};
+
+constinit const Family kPush = {.reg = kQuickWords<PushFrom, RmReg>,
+                                .mem = kQuickWords<PushFrom, RmMem>};
+constinit const Family kPop = {.reg = kQuickWords<PopTo, RmReg>, .mem = kQuickWords<PopTo, RmMem>};
+constinit const Family kPushImmediate = {.reg = kQuickWords<PushFrom, Immediate>};
+constinit const Family kPusha = {.reg = kHandlers<nullptr, Pusha<uint16_t>, Pusha<uint32_t>>};
+constinit const Family kPopa = {.reg = kHandlers<nullptr, Popa<uint16_t>, Popa<uint32_t>>};
+constinit const Family kPushf = {.reg = kHandlers<nullptr, Pushf<uint16_t>, Pushf<uint32_t>>};
+constinit const Family kPopf = {.reg = kHandlers<nullptr, Popf<uint16_t>, Popf<uint32_t>>};
+constinit const Family kEnter = {.reg = kHandlers<nullptr, Enter<uint16_t>, Enter<uint32_t>>};
+constinit const Family kLeave = {.reg = kHandlers<nullptr, Leave<uint16_t>, Leave<uint32_t>>};
 
 }  // namespace vx

@@ -7,17 +7,17 @@
 namespace vx {
 
 // False: it faulted, with nothing done.
-template <typename T>
+template <typename T, Cpu::Effort kEffort = Cpu::kWhole>
 bool Push(Cpu& cpu, T value) {
   const uint32_t esp = cpu.gpr[kEsp] - static_cast<uint32_t>(sizeof(T));
-  if (!cpu.Store<T>(esp, value)) return false;
+  if (!cpu.Store<T, kEffort>(esp, value)) return false;
   cpu.gpr[kEsp] = esp;
   return true;
 }
 
-template <typename T>
+template <typename T, Cpu::Effort kEffort = Cpu::kWhole>
 bool Pop(Cpu& cpu, T* value) {
-  if (!cpu.Load<T>(cpu.gpr[kEsp], value)) return false;
+  if (!cpu.Load<T, kEffort>(cpu.gpr[kEsp], value)) return false;
   cpu.gpr[kEsp] += static_cast<uint32_t>(sizeof(T));
   return true;
 }

@@ -167,21 +167,21 @@ bool RepeatWhile(Cpu& cpu, const Instruction&) {
 
 template <typename Op>
 constexpr Family OnceFamily() {
-  return {.reg = {Once<Op, uint8_t>, Once<Op, uint16_t>, Once<Op, uint32_t>}};
+  return {.reg = kHandlers<Once<Op, uint8_t>, Once<Op, uint16_t>, Once<Op, uint32_t>>};
 }
 
 // Without a prefix, with F3, with F2.
 template <typename Op>
 constexpr std::array<Family, 3> Plain() {
   constexpr Family kRepeat = {
-      .reg = {Repeat<Op, uint8_t>, Repeat<Op, uint16_t>, Repeat<Op, uint32_t>}};
+      .reg = kHandlers<Repeat<Op, uint8_t>, Repeat<Op, uint16_t>, Repeat<Op, uint32_t>>};
   return {OnceFamily<Op>(), kRepeat, kRepeat};
 }
 
 template <typename Op, bool kZero>
 constexpr Family RepeatWhileFamily() {
-  return {.reg = {RepeatWhile<Op, uint8_t, kZero>, RepeatWhile<Op, uint16_t, kZero>,
-                  RepeatWhile<Op, uint32_t, kZero>}};
+  return {.reg = kHandlers<RepeatWhile<Op, uint8_t, kZero>, RepeatWhile<Op, uint16_t, kZero>,
+                           RepeatWhile<Op, uint32_t, kZero>>};
 }
 
 template <typename Op>

@@ -100,20 +100,20 @@ bool Cpuid(Cpu& cpu, const Instruction&) {
 
 }  // namespace
 
-constinit const Family kNop = {.reg = {Nop, Nop, Nop}, .mem = {Nop, Nop, Nop}};
-constinit const Family kMemoryNop = {.mem = {Nop, Nop, Nop}};
-constinit const Family kFence = Single(Nop);
-constinit const Family kFenceOrClflush = {.reg = {Nop, Nop, Nop},
-                                          .mem = {Clflush, Clflush, Clflush}};
-constinit const Family kClc = Single(Clc);
-constinit const Family kStc = Single(Stc);
-constinit const Family kCmc = Single(Cmc);
-constinit const Family kCld = Single(Cld);
-constinit const Family kStd = Single(Std);
-constinit const Family kLahf = Single(Lahf);
-constinit const Family kSahf = Single(Sahf);
-constinit const Family kCpuidInstruction = Single(Cpuid);
-constinit const Family kLdmxcsr = {.mem = {Ldmxcsr, Ldmxcsr, Ldmxcsr}};
-constinit const Family kStmxcsr = {.mem = {Stmxcsr, Stmxcsr, Stmxcsr}};
+constinit const Family kNop = {.reg = kHandlers<Nop, Nop, Nop>, .mem = kHandlers<Nop, Nop, Nop>};
+constinit const Family kMemoryNop = {.mem = kHandlers<Nop, Nop, Nop>};
+constinit const Family kFence = Single<Nop>();
+constinit const Family kFenceOrClflush = {.reg = kHandlers<Nop, Nop, Nop>,
+                                          .mem = kHandlers<Clflush, Clflush, Clflush>};
+constinit const Family kClc = Single<Clc>();
+constinit const Family kStc = Single<Stc>();
+constinit const Family kCmc = Single<Cmc>();
+constinit const Family kCld = Single<Cld>();
+constinit const Family kStd = Single<Std>();
+constinit const Family kLahf = Single<Lahf>();
+constinit const Family kSahf = Single<Sahf>();
+constinit const Family kCpuidInstruction = Single<Cpuid>();
+constinit const Family kLdmxcsr = {.mem = kHandlers<Ldmxcsr, Ldmxcsr, Ldmxcsr>};
+constinit const Family kStmxcsr = {.mem = kHandlers<Stmxcsr, Stmxcsr, Stmxcsr>};
 
 }  // namespace vx

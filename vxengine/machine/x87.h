@@ -230,15 +230,16 @@ inline X87Register GetX87Register(const uint8_t* p) {
 // --- Handlers ---
 
 // Instructions that wait: a pending exception is theirs, before anything else that they could do.
-template <Handler kHandler>
+template <Action kAction>
 bool Waiting(Cpu& cpu, const Instruction& i) {
   if (cpu.x87().status & kErrorSummary) return cpu.Raise(TrapCause::kX87Error);
-  return kHandler(cpu, i);
+  return kAction(cpu, i);
 }
 
 // x87 instructions have no operand size.
-constexpr Family X87(Handler reg, Handler mem = nullptr) {
-  return {.reg = {reg, reg, reg}, .mem = {mem, mem, mem}};
+template <Action kReg, Action kMem = nullptr>
+constexpr Family X87() {
+  return {.reg = kHandlers<kReg, kReg, kReg>, .mem = kHandlers<kMem, kMem, kMem>};
 }
 
 }  // namespace vx

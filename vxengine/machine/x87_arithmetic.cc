@@ -394,58 +394,58 @@ bool Fxtract(Cpu& cpu, const Instruction&) {
 
 constexpr bool kQuiet = true, kSignalling = false;
 
-template <bool kToOther, unsigned kPops>
-constexpr std::array<Family, 8> WithRegisters(Handler compare = nullptr,
-                                              Handler compare_and_pop = nullptr) {
-  return {X87(Waiting<WithRegister<AddOf, kToOther, kPops>>),
-          X87(Waiting<WithRegister<MultiplyOf, kToOther, kPops>>),
-          X87(compare),
-          X87(compare_and_pop),
-          X87(Waiting<WithRegister<SubtractOf, kToOther, kPops>>),
-          X87(Waiting<WithRegister<Reverse<SubtractOf>, kToOther, kPops>>),
-          X87(Waiting<WithRegister<DivideOf, kToOther, kPops>>),
-          X87(Waiting<WithRegister<Reverse<DivideOf>, kToOther, kPops>>)};
+template <bool kToOther, unsigned kPops, Action kCompare = nullptr, Action kCompareAndPop = nullptr>
+constexpr std::array<Family, 8> WithRegisters() {
+  return {X87<Waiting<WithRegister<AddOf, kToOther, kPops>>>(),
+          X87<Waiting<WithRegister<MultiplyOf, kToOther, kPops>>>(),
+          X87<kCompare>(),
+          X87<kCompareAndPop>(),
+          X87<Waiting<WithRegister<SubtractOf, kToOther, kPops>>>(),
+          X87<Waiting<WithRegister<Reverse<SubtractOf>, kToOther, kPops>>>(),
+          X87<Waiting<WithRegister<DivideOf, kToOther, kPops>>>(),
+          X87<Waiting<WithRegister<Reverse<DivideOf>, kToOther, kPops>>>()};
 }
 
 template <typename Mem>
 constexpr std::array<Family, 8> WithMemories() {
-  return {X87(nullptr, Waiting<WithMemory<AddOf, Mem>>),
-          X87(nullptr, Waiting<WithMemory<MultiplyOf, Mem>>),
-          X87(nullptr, Waiting<CompareMemory<Mem, 0>>),
-          X87(nullptr, Waiting<CompareMemory<Mem, 1>>),
-          X87(nullptr, Waiting<WithMemory<SubtractOf, Mem>>),
-          X87(nullptr, Waiting<WithMemory<Reverse<SubtractOf>, Mem>>),
-          X87(nullptr, Waiting<WithMemory<DivideOf, Mem>>),
-          X87(nullptr, Waiting<WithMemory<Reverse<DivideOf>, Mem>>)};
+  return {X87<nullptr, Waiting<WithMemory<AddOf, Mem>>>(),
+          X87<nullptr, Waiting<WithMemory<MultiplyOf, Mem>>>(),
+          X87<nullptr, Waiting<CompareMemory<Mem, 0>>>(),
+          X87<nullptr, Waiting<CompareMemory<Mem, 1>>>(),
+          X87<nullptr, Waiting<WithMemory<SubtractOf, Mem>>>(),
+          X87<nullptr, Waiting<WithMemory<Reverse<SubtractOf>, Mem>>>(),
+          X87<nullptr, Waiting<WithMemory<DivideOf, Mem>>>(),
+          X87<nullptr, Waiting<WithMemory<Reverse<DivideOf>, Mem>>>()};
 }
 
 }  // namespace
 
-constinit const std::array<Family, 8> kX87ToTop = WithRegisters<false, 0>(
-    Waiting<CompareRegister<kSignalling, 0>>, Waiting<CompareRegister<kSignalling, 1>>);
+constinit const std::array<Family, 8> kX87ToTop =
+    WithRegisters<false, 0, Waiting<CompareRegister<kSignalling, 0>>,
+                  Waiting<CompareRegister<kSignalling, 1>>>();
 constinit const std::array<Family, 8> kX87ToOther = WithRegisters<true, 0>();
 constinit const std::array<Family, 8> kX87ToOtherAndPop = WithRegisters<true, 1>();
 constinit const std::array<Family, 8> kX87WithFloat32 = WithMemories<FloatMem<uint32_t>>();
 constinit const std::array<Family, 8> kX87WithFloat64 = WithMemories<FloatMem<uint64_t>>();
 constinit const std::array<Family, 8> kX87WithInt16 = WithMemories<IntegerMem<uint16_t>>();
 constinit const std::array<Family, 8> kX87WithInt32 = WithMemories<IntegerMem<uint32_t>>();
-constinit const Family kFucom = X87(Waiting<CompareRegister<kQuiet, 0>>);
-constinit const Family kFucomp = X87(Waiting<CompareRegister<kQuiet, 1>>);
-constinit const Family kFucompp = X87(Waiting<CompareRegister<kQuiet, 2>>);
-constinit const Family kFcompp = X87(Waiting<CompareRegister<kSignalling, 2>>);
-constinit const Family kFcomi = X87(Waiting<CompareRegister<kSignalling, 0, ShowInFlags>>);
-constinit const Family kFcomip = X87(Waiting<CompareRegister<kSignalling, 1, ShowInFlags>>);
-constinit const Family kFucomi = X87(Waiting<CompareRegister<kQuiet, 0, ShowInFlags>>);
-constinit const Family kFucomip = X87(Waiting<CompareRegister<kQuiet, 1, ShowInFlags>>);
-constinit const Family kFtst = X87(Waiting<Ftst>);
-constinit const Family kFxam = X87(Waiting<Fxam>);
-constinit const Family kFchs = X87(Waiting<OnTop<ChangeSign>>);
-constinit const Family kFabs = X87(Waiting<OnTop<Absolute>>);
-constinit const Family kFsqrt = X87(Waiting<OnTop<Sqrt>>);
-constinit const Family kFrndint = X87(Waiting<OnTop<RoundToIntegral>>);
-constinit const Family kFscale = X87(Waiting<OnTopTwo<Scale>>);
-constinit const Family kFprem = X87(Waiting<Fprem<false>>);
-constinit const Family kFprem1 = X87(Waiting<Fprem<true>>);
-constinit const Family kFxtract = X87(Waiting<Fxtract>);
+constinit const Family kFucom = X87<Waiting<CompareRegister<kQuiet, 0>>>();
+constinit const Family kFucomp = X87<Waiting<CompareRegister<kQuiet, 1>>>();
+constinit const Family kFucompp = X87<Waiting<CompareRegister<kQuiet, 2>>>();
+constinit const Family kFcompp = X87<Waiting<CompareRegister<kSignalling, 2>>>();
+constinit const Family kFcomi = X87<Waiting<CompareRegister<kSignalling, 0, ShowInFlags>>>();
+constinit const Family kFcomip = X87<Waiting<CompareRegister<kSignalling, 1, ShowInFlags>>>();
+constinit const Family kFucomi = X87<Waiting<CompareRegister<kQuiet, 0, ShowInFlags>>>();
+constinit const Family kFucomip = X87<Waiting<CompareRegister<kQuiet, 1, ShowInFlags>>>();
+constinit const Family kFtst = X87<Waiting<Ftst>>();
+constinit const Family kFxam = X87<Waiting<Fxam>>();
+constinit const Family kFchs = X87<Waiting<OnTop<ChangeSign>>>();
+constinit const Family kFabs = X87<Waiting<OnTop<Absolute>>>();
+constinit const Family kFsqrt = X87<Waiting<OnTop<Sqrt>>>();
+constinit const Family kFrndint = X87<Waiting<OnTop<RoundToIntegral>>>();
+constinit const Family kFscale = X87<Waiting<OnTopTwo<Scale>>>();
+constinit const Family kFprem = X87<Waiting<Fprem<false>>>();
+constinit const Family kFprem1 = X87<Waiting<Fprem<true>>>();
+constinit const Family kFxtract = X87<Waiting<Fxtract>>();
 
 }  // namespace vx

@@ -236,48 +236,49 @@ bool Fcmov(Cpu& cpu, const Instruction& i) {
 
 template <typename F, unsigned kPops>
 constexpr Family StoreFloatFamily() {
-  return X87(nullptr, Waiting<StoreConverted<F, ToFloat<F>, kPops>>);
+  return X87<nullptr, Waiting<StoreConverted<F, ToFloat<F>, kPops>>>();
 }
 
 template <typename T, unsigned kPops>
 constexpr Family StoreIntegerFamily() {
-  return X87(nullptr, Waiting<StoreConverted<T, ToInteger<T>, kPops>>);
+  return X87<nullptr, Waiting<StoreConverted<T, ToInteger<T>, kPops>>>();
 }
 
 template <bool kOpposite>
 constexpr std::array<Family, 4> FcmovFamilies() {
-  return {X87(Waiting<Fcmov<0, kOpposite>>), X87(Waiting<Fcmov<1, kOpposite>>),
-          X87(Waiting<Fcmov<2, kOpposite>>), X87(Waiting<Fcmov<3, kOpposite>>)};
+  return {X87<Waiting<Fcmov<0, kOpposite>>>(), X87<Waiting<Fcmov<1, kOpposite>>>(),
+          X87<Waiting<Fcmov<2, kOpposite>>>(), X87<Waiting<Fcmov<3, kOpposite>>>()};
 }
 
 }  // namespace
 
-constinit const Family kFldFloat32 = X87(nullptr, Waiting<LoadFloat<uint32_t>>);
-constinit const Family kFldFloat64 = X87(nullptr, Waiting<LoadFloat<uint64_t>>);
-constinit const Family kFldFloat80 = X87(nullptr, Waiting<LoadExtended>);
+constinit const Family kFldFloat32 = X87<nullptr, Waiting<LoadFloat<uint32_t>>>();
+constinit const Family kFldFloat64 = X87<nullptr, Waiting<LoadFloat<uint64_t>>>();
+constinit const Family kFldFloat80 = X87<nullptr, Waiting<LoadExtended>>();
 constinit const Family kFstFloat32 = StoreFloatFamily<uint32_t, 0>();
 constinit const Family kFstFloat64 = StoreFloatFamily<uint64_t, 0>();
 constinit const Family kFstpFloat32 = StoreFloatFamily<uint32_t, 1>();
 constinit const Family kFstpFloat64 = StoreFloatFamily<uint64_t, 1>();
-constinit const Family kFstpFloat80 = X87(nullptr, Waiting<StoreExtended>);
-constinit const Family kFildInt16 = X87(nullptr, Waiting<LoadInteger<uint16_t>>);
-constinit const Family kFildInt32 = X87(nullptr, Waiting<LoadInteger<uint32_t>>);
-constinit const Family kFildInt64 = X87(nullptr, Waiting<LoadInteger<uint64_t>>);
+constinit const Family kFstpFloat80 = X87<nullptr, Waiting<StoreExtended>>();
+constinit const Family kFildInt16 = X87<nullptr, Waiting<LoadInteger<uint16_t>>>();
+constinit const Family kFildInt32 = X87<nullptr, Waiting<LoadInteger<uint32_t>>>();
+constinit const Family kFildInt64 = X87<nullptr, Waiting<LoadInteger<uint64_t>>>();
 constinit const Family kFistInt16 = StoreIntegerFamily<uint16_t, 0>();
 constinit const Family kFistInt32 = StoreIntegerFamily<uint32_t, 0>();
 constinit const Family kFistpInt16 = StoreIntegerFamily<uint16_t, 1>();
 constinit const Family kFistpInt32 = StoreIntegerFamily<uint32_t, 1>();
 constinit const Family kFistpInt64 = StoreIntegerFamily<uint64_t, 1>();
-constinit const Family kFbld = X87(nullptr, Waiting<LoadDecimal>);
-constinit const Family kFbstp = X87(nullptr, Waiting<StoreDecimal>);
-constinit const Family kFldSt = X87(Waiting<LoadSt>);
-constinit const Family kFstSt = X87(Waiting<StoreSt<0>>);
-constinit const Family kFstpSt = X87(Waiting<StoreSt<1>>);
-constinit const Family kFxch = X87(Waiting<Fxch>);
+constinit const Family kFbld = X87<nullptr, Waiting<LoadDecimal>>();
+constinit const Family kFbstp = X87<nullptr, Waiting<StoreDecimal>>();
+constinit const Family kFldSt = X87<Waiting<LoadSt>>();
+constinit const Family kFstSt = X87<Waiting<StoreSt<0>>>();
+constinit const Family kFstpSt = X87<Waiting<StoreSt<1>>>();
+constinit const Family kFxch = X87<Waiting<Fxch>>();
 constinit const std::array<Family, 7> kX87Constants = {
-    X87(Waiting<LoadConstant<0>>), X87(Waiting<LoadConstant<1>>), X87(Waiting<LoadConstant<2>>),
-    X87(Waiting<LoadConstant<3>>), X87(Waiting<LoadConstant<4>>), X87(Waiting<LoadConstant<5>>),
-    X87(Waiting<LoadConstant<6>>)};
+    X87<Waiting<LoadConstant<0>>>(), X87<Waiting<LoadConstant<1>>>(),
+    X87<Waiting<LoadConstant<2>>>(), X87<Waiting<LoadConstant<3>>>(),
+    X87<Waiting<LoadConstant<4>>>(), X87<Waiting<LoadConstant<5>>>(),
+    X87<Waiting<LoadConstant<6>>>()};
 constinit const std::array<Family, 4> kFcmov = FcmovFamilies<false>();
 constinit const std::array<Family, 4> kFcmovn = FcmovFamilies<true>();
 

@@ -190,26 +190,29 @@ bool Ffree(Cpu& cpu, const Instruction& i) {
 }
 
 // Prefix 66 would choose the 16-bit forms of images, which the profile leaves out.
-constexpr Family OnImage(Handler handler) { return {.mem = {nullptr, nullptr, handler}}; }
+template <Action kAction>
+constexpr Family OnImage() {
+  return {.mem = kHandlers<nullptr, nullptr, kAction>};
+}
 
 }  // namespace
 
-constinit const Family kFwait = X87(Waiting<Nothing>);
-constinit const Family kFldenv = OnImage(Waiting<Fldenv>);
-constinit const Family kFldcw = X87(nullptr, Waiting<Fldcw>);
-constinit const Family kFnstcw = X87(nullptr, Fnstcw);
-constinit const Family kFfree = X87(Waiting<Ffree>);
-constinit const Family kFrstor = OnImage(Waiting<Frstor>);
-constinit const Family kFnsave = OnImage(Fnsave);
-constinit const Family kFnstsw = X87(nullptr, FnstswMemory);
-constinit const Family kFxsave = X87(nullptr, Fxsave);
-constinit const Family kFxrstor = X87(nullptr, Fxrstor);
-constinit const Family kFnop = X87(Waiting<Nothing>);
-constinit const Family kFnstenv = OnImage(Fnstenv);
-constinit const Family kFdecstp = X87(Waiting<MoveTop<-1>>);
-constinit const Family kFincstp = X87(Waiting<MoveTop<1>>);
-constinit const Family kFnclex = X87(Fnclex);
-constinit const Family kFninit = X87(Fninit);
-constinit const Family kFnstswAx = X87(FnstswAx);
+constinit const Family kFwait = X87<Waiting<Nothing>>();
+constinit const Family kFldenv = OnImage<Waiting<Fldenv>>();
+constinit const Family kFldcw = X87<nullptr, Waiting<Fldcw>>();
+constinit const Family kFnstcw = X87<nullptr, Fnstcw>();
+constinit const Family kFfree = X87<Waiting<Ffree>>();
+constinit const Family kFrstor = OnImage<Waiting<Frstor>>();
+constinit const Family kFnsave = OnImage<Fnsave>();
+constinit const Family kFnstsw = X87<nullptr, FnstswMemory>();
+constinit const Family kFxsave = X87<nullptr, Fxsave>();
+constinit const Family kFxrstor = X87<nullptr, Fxrstor>();
+constinit const Family kFnop = X87<Waiting<Nothing>>();
+constinit const Family kFnstenv = OnImage<Fnstenv>();
+constinit const Family kFdecstp = X87<Waiting<MoveTop<-1>>>();
+constinit const Family kFincstp = X87<Waiting<MoveTop<1>>>();
+constinit const Family kFnclex = X87<Fnclex>();
+constinit const Family kFninit = X87<Fninit>();
+constinit const Family kFnstswAx = X87<FnstswAx>();
 
 }  // namespace vx

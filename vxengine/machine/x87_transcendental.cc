@@ -81,21 +81,21 @@ bool OfTwo(Cpu& cpu, const Instruction&) {
 }
 
 // Those that have a range say in C2 whether the operand was outside.
-template <Handler kHandler>
+template <Action kAction>
 bool WithRange(Cpu& cpu, const Instruction& i) {
   cpu.x87().status &= static_cast<uint16_t>(~kC2);
-  return kHandler(cpu, i);
+  return kAction(cpu, i);
 }
 
 }  // namespace
 
-constinit const Family kF2xm1 = X87(Waiting<OfTop<F2xm1>>);
-constinit const Family kFyl2x = X87(Waiting<OfTwo<Fyl2x>>);
-constinit const Family kFyl2xp1 = X87(Waiting<OfTwo<Fyl2xp1>>);
-constinit const Family kFpatan = X87(Waiting<OfTwo<Fpatan>>);
-constinit const Family kFptan = X87(Waiting<WithRange<OfTopAndPush<Fptan>>>);
-constinit const Family kFsin = X87(Waiting<WithRange<OfTop<Fsin>>>);
-constinit const Family kFcos = X87(Waiting<WithRange<OfTop<Fcos>>>);
-constinit const Family kFsincos = X87(Waiting<WithRange<OfTopAndPush<Fsincos>>>);
+constinit const Family kF2xm1 = X87<Waiting<OfTop<F2xm1>>>();
+constinit const Family kFyl2x = X87<Waiting<OfTwo<Fyl2x>>>();
+constinit const Family kFyl2xp1 = X87<Waiting<OfTwo<Fyl2xp1>>>();
+constinit const Family kFpatan = X87<Waiting<OfTwo<Fpatan>>>();
+constinit const Family kFptan = X87<Waiting<WithRange<OfTopAndPush<Fptan>>>>();
+constinit const Family kFsin = X87<Waiting<WithRange<OfTop<Fsin>>>>();
+constinit const Family kFcos = X87<Waiting<WithRange<OfTop<Fcos>>>>();
+constinit const Family kFsincos = X87<Waiting<WithRange<OfTopAndPush<Fsincos>>>>();
 
 }  // namespace vx

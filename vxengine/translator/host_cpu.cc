@@ -78,7 +78,7 @@ uint16_t Difference(const Instruction& instruction, std::span<const uint8_t> byt
                     const Execute& execute, const ProbeState& before, Cpu* cpu) {
   std::copy(before.gpr.begin(), before.gpr.end(), cpu->gpr.begin());
   cpu->set_eflags(before.flags);
-  if (!instruction.handler(*cpu, instruction)) return 0;
+  if (!ExecuteOne(*cpu, instruction)) return 0;
   ProbeState after = before;
   execute(bytes, &after);
   const uint32_t flags = (after.flags ^ cpu->eflags()) & kStatusFlags;

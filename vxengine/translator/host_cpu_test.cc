@@ -33,7 +33,7 @@ void ExecutePortably(Bytes bytes, ProbeState* state) {
   Decode(bytes, 0, Profile::kVx2026Int, &instruction);
   std::ranges::copy(state->gpr, cpu.gpr.begin());
   cpu.set_eflags(state->flags);
-  ASSERT_TRUE(instruction.handler(cpu, instruction));
+  ASSERT_TRUE(ExecuteOne(cpu, instruction));
   std::copy_n(cpu.gpr.begin(), state->gpr.size(), state->gpr.begin());
   state->flags = cpu.eflags() & kStatusFlags;
 }
