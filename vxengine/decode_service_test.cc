@@ -296,6 +296,21 @@ TEST(Decode, RefusesWhatCannotBeRun) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST(Decode, RefusesCodeThatTheHostHasNoMemoryFor) {
+  const std::string elf =
+      testing::BuildElf({.entry = kCodeAddress,
+                         .segments = {{.vaddr = kCodeAddress,
+                                       .bytes = Exit(0),
+                                       .memsz = 0x60000000,
+                                       .flags = testing::kElfR | testing::kElfX}}});
+  StringSource source("");
+  StringSink sink;
+  EXPECT_EQ(Decode({.decoder = elf, .limits = {.memory = uint64_t{1} << 32}}, source, sink)
+                .status()
+                .code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST(Decode, ADecoderNeedNotReadItsInput) {
   const std::string elf = CodeElf(Exit(3));
   ZeroSource endless;

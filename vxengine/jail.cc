@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -131,6 +133,7 @@ AllowedCalls ZygoteCalls(const CodeRange& code) {
 struct ResourceLimit {
   __rlimit_resource resource;
   rlim_t value;
+  bool can_be_raised = false;  // again, by those forked off
 };
 
 absl::Status Failed(const char* step, int error) {
@@ -139,7 +142,11 @@ absl::Status Failed(const char* step, int error) {
 
 absl::Status SetLimits(std::vector<ResourceLimit> limits) {
   for (const ResourceLimit& limit : limits) {
-    const rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
+    rlimit both = {.rlim_cur = limit.value, .rlim_max = limit.value};
+    if (limit.can_be_raised) {
+      if (getrlimit(limit.resource, &both) != 0) return Failed("getrlimit", errno);
+      both.rlim_cur = std::min(limit.value, both.rlim_max);
+    }
     if (setrlimit(limit.resource, &both) != 0) return Failed("setrlimit", errno);
   }
   return absl::OkStatus();
@@ -190,12 +197,13 @@ absl::Status DieWithParent(pid_t parent) {
   return absl::OkStatus();
 }
 
-absl::Status EnterZygoteJail(const CodeRange& code) {
+absl::Status EnterZygoteJail(uint64_t data, const CodeRange& code) {
   const absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(ZygoteCalls(code));
   if (!filter.ok()) return filter.status();
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Failed("PR_SET_DUMPABLE", errno);
-  absl::Status status = SetLimits({{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}});
-  if (!status.ok()) return status;
+  std::vector<ResourceLimit> limits = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}};
+  if (!kSanitized) limits.push_back({RLIMIT_DATA, data, /*can_be_raised=*/true});
+  if (absl::Status status = SetLimits(std::move(limits)); !status.ok()) return status;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("PR_SET_NO_NEW_PRIVS", errno);
   // A sanitizer's run-time library would need nearly every call.
   return kSanitized ? absl::OkStatus() : LoadFilter(*filter);

@@ -24,13 +24,15 @@ absl::Status DieWithParent(pid_t parent);
 // From then on
 //   - it can't be traced by others of its user, nor leave a core file;
 //   - exec, were it possible, would give no privileges;
-//   - it can't grow files;
+//   - it can't grow files, and has at most `data` bytes of writable memory (address space that
+//   can't
+//     be accessed doesn't count: translated guests reserve much of it);
 //   - nothing becomes executable but pages of `code`, and those not while they are writable;
 //   - system calls kill it, except those that the lists in jail.cc name, with arguments as named
 //   there.
 // Beside what its workers can do it can receive descriptors, send messages and fork. REQUIRES: one
 // thread. An error names the step that failed; the process is not to go on then.
-absl::Status EnterZygoteJail(const CodeRange& code);
+absl::Status EnterZygoteJail(uint64_t data, const CodeRange& code);
 
 // The jail of the workers that a zygote forks.
 class WorkerJail {

@@ -42,7 +42,8 @@ CodeRange code;  // of inmates: none, but where a test has some
 // As a worker does, through its zygote's.
 void EnterJail() {
   const absl::StatusOr<WorkerJail> jail = WorkerJail::Prepare(code);
-  if (!jail.ok() || !EnterZygoteJail(code).ok() || !jail->Enter(512 * kMib).ok()) _exit(kNotJailed);
+  if (!jail.ok() || !EnterZygoteJail(256 * kMib, code).ok() || !jail->Enter(512 * kMib).ok())
+    _exit(kNotJailed);
 }
 
 // How a child process ends that runs `before`, enters the jail and then runs `inside`: its exit
@@ -98,6 +99,18 @@ TEST(Jail, AllowsWhatAWorkerNeeds) {
 TEST(Jail, BoundsWritableMemory) {
   if (kSanitized) return;  // they need more
   EXPECT_EQ(EndOfInmate([] { return malloc(600 * kMib) == nullptr ? kSurvived : 1; }), kSurvived);
+}
+
+TEST(Jail, BoundsAZygotesMemory) {
+  if (kSanitized) return;  // they need more
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!EnterZygoteJail(256 * kMib, code).ok()) _exit(kNotJailed);
+    syscall(SYS_exit_group, malloc(300 * kMib) == nullptr ? kSurvived : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Jail, SetsItsLimitsAndFlags) {

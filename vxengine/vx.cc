@@ -69,7 +69,7 @@ struct Program::Rep {
   mutable std::unique_ptr<Translations> translations;
 };
 
-absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view elf) {
+absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view elf) try {
   auto rep = std::make_unique<Rep>();
   rep->elf = elf;
   std::string error;
@@ -79,6 +79,8 @@ absl::StatusOr<std::shared_ptr<const Program>> Program::Load(std::string_view el
   rep->text = std::make_unique<GuestText>(rep->image);
   rep->translations = std::make_unique<Translations>(rep->text.get());
   return std::shared_ptr<const Program>(new Program(std::move(rep)));
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("out of memory");
 }
 
 Program::Program(std::unique_ptr<const Rep> rep) : rep_(std::move(rep)) {}

@@ -39,7 +39,8 @@ enum class Placement : uint8_t {
 class Program {
  public:
   // Loads an ELF image as vxengine/abi.h wants it. INVALID_ARGUMENT names the field that is wrong
-  // and its value. The bytes are copied.
+  // and its value, RESOURCE_EXHAUSTED if the host has too little memory for its code. The bytes are
+  // copied.
   static absl::StatusOr<std::shared_ptr<const Program>> Load(std::string_view elf);
 
   ~Program();

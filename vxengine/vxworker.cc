@@ -36,7 +36,7 @@
 namespace vx {
 namespace {
 
-// Memory for the worker itself: its libraries' data, buffers, and what the engine knows about the
+// Memory for the process itself: its libraries' data, buffers, and what the engine knows about the
 // guest's code.
 constexpr uint64_t kOwnMemory = uint64_t{512} << 20;
 
@@ -238,7 +238,7 @@ absl::Status Prepare(std::string_view parent, Decoder* decoder) {
   absl::StatusOr<WorkerJail> jail = WorkerJail::Prepare(prepared->code);
   if (!jail.ok()) return jail.status();
   decoder->jail = *std::move(jail);
-  status = EnterZygoteJail(prepared->code);
+  status = EnterZygoteJail(kOwnMemory + 2 * uint64_t{preparation->elf_size}, prepared->code);
   if (!status.ok()) return status;
 
   // From here on nothing is trusted.

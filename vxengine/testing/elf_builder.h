@@ -121,9 +121,10 @@ inline std::string BuildElf(const ElfSpec& spec) {
   PutLe(&image, 48, 3, 2);             // e_shnum: null, .symtab, .strtab, in that order
   const auto section = [&image](uint32_t type, uint32_t at, size_t size, uint32_t link,
                                 uint32_t entsize) {
-    for (uint32_t word : {0u, type, 0u, 0u, at, static_cast<uint32_t>(size), link, 0u, 4u, entsize}) {
+    for (uint32_t word :
+         {0u, type, 0u, 0u, at, static_cast<uint32_t>(size), link, 0u, 4u, entsize}) {
       AppendLe(&image, word);
-}
+    }
   };
   section(0, 0, 0, 0, 0);
   section(2, table_at, table.size(), 2, 16);
