@@ -1,6 +1,7 @@
 #include "vxengine/conformance/coverage.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,17 @@ Parts Split(std::span<const uint8_t> code) {
   return parts;
 }
 
+// A code's meanings by digit.
+using OpcodeGroup = std::array<Opcode, 8>;
+
+OpcodeGroup Group(Mandatory prefix, unsigned code) {
+  OpcodeGroup group;
+  for (unsigned digit = 0; digit < group.size(); ++digit) {
+    group[digit] = FindOpcode(prefix, code, digit);
+  }
+  return group;
+}
+
 bool SameMeaning(const OpcodeGroup& a, const OpcodeGroup& b) {
   return std::ranges::equal(a, b, [](const Opcode& x, const Opcode& y) {
     return x.family == y.family && x.format == y.format;
@@ -53,7 +65,7 @@ bool SameMeaning(const OpcodeGroup& a, const OpcodeGroup& b) {
 
 bool PrefixMatters(unsigned code) {
   return std::ranges::any_of(kMandatory, [code](Mandatory prefix) {
-    return !SameMeaning(FindOpcode(prefix, code), FindOpcode(Mandatory::kNone, code));
+    return !SameMeaning(Group(prefix, code), Group(Mandatory::kNone, code));
   });
 }
 
@@ -101,21 +113,21 @@ std::optional<CodedForm> FormOf(std::span<const uint8_t> code) {
   CodedForm form{.code = static_cast<uint16_t>(parts.code), .lock = parts.lock};
   Mandatory prefix = parts.repeat;
   if (prefix == Mandatory::kNone && parts.operand_size) prefix = Mandatory::k66;
-  const OpcodeGroup* group = &FindOpcode(prefix, parts.code);
+  OpcodeGroup group = Group(prefix, parts.code);
   const bool has_modrm =
-      std::ranges::any_of(*group, [](const Opcode& opcode) { return opcode.format & kModRm; });
+      std::ranges::any_of(group, [](const Opcode& opcode) { return opcode.format & kModRm; });
   unsigned digit = 0;
   if (has_modrm) {
     digit = parts.modrm >> 3 & 7;
     form.memory = parts.modrm < 0xc0;
     if (!form.memory && (parts.code & ~7u) == 0xd8) {
       form.code = static_cast<uint16_t>(kX87Register + (parts.code & 7) * 8 + digit);
-      group = &FindOpcode(Mandatory::kNone, form.code);
+      group = Group(Mandatory::kNone, form.code);
       digit = parts.modrm & 7;
     }
-    if (DigitMatters(*group)) form.digit = static_cast<int8_t>(digit);
+    if (DigitMatters(group)) form.digit = static_cast<int8_t>(digit);
   }
-  const Opcode& opcode = (*group)[digit];
+  const Opcode& opcode = group[digit];
   if (opcode.format & kMemoryOffset) form.memory = true;
   if (opcode.format & kString) {
     form.prefix = kPrefixByte[static_cast<unsigned>(parts.repeat)];
