@@ -38,7 +38,7 @@ struct Instruction {
 
 // An action as a handler, which calls the next one's: "threaded code" (Bell, CACM 16(6), 1973). It
 // is the last thing that it does, so compilers that optimize make jumps of these calls. With others
-// they go as deep as a block is long.
+// they go as deep as a block is long. Not inlined, since ThreadQuick shall stay without it.
 template <Action kAction>
 [[gnu::noinline]] const Instruction* Thread(Cpu& cpu, const Instruction& instruction) {
   if (!kAction(cpu, instruction)) return &instruction;
@@ -63,6 +63,7 @@ const Instruction* ThreadQuick(Cpu& cpu, const Instruction& instruction) {
   return next->handler(cpu, *next);
 }
 
+// The same for actions that end a block.
 template <Action kQuick, Handler kWhole>
 const Instruction* ThreadQuickEnd(Cpu& cpu, const Instruction& instruction) {
   if (!kQuick(cpu, instruction)) [[unlikely]]
