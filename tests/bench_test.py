@@ -136,6 +136,24 @@ class Engine(harness.TestCase):
         self.assertEqual(self.left, ["engine.json", "engine.svg"])
 
 
+class Decode(harness.TestCase):
+    def test_every_way_of_running_a_decode_is_timed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, name) for name in ["decode.json", "decode.svg"]]
+            text = subprocess.run(
+                [sys.executable, "-B", os.path.join(BENCHMARKS, "decode.py"), "--quick", f"--binaries={harness.ROOT}",
+                 f"--json={files[0]}", f"--svg={files[1]}"],
+                stdout=subprocess.PIPE, text=True, check=True).stdout
+            with open(files[0]) as file:
+                times = json.load(file)["milliseconds"]
+            self.assertEqual(len(ElementTree.parse(files[1]).findall(".//{http://www.w3.org/2000/svg}rect")), 4)
+        self.assertEqual(len(times), 4)
+        for name, milliseconds in times.items():
+            self.assertIn(name, text)
+            self.assertEqual(len(milliseconds), 1)
+            self.assertGreater(milliseconds[0], 0)
+
+
 class Report(harness.TestCase):
     def test_ratios_are_those_of_a_round(self):
         # A slow round slows both.

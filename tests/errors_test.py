@@ -221,7 +221,8 @@ class Errors(TestCase):
         def read_and_kill_the_decoder():
             call = self.client.stub.ReadObject(
                 vxa_pb2.ReadObjectRequest(namespace="default", name="large.gz", form=vxa_pb2.VIEW))
-            next(call)  # nobody reads on, so it can't come to its end
+            for _ in range(3):
+                next(call)  # then nobody reads on, so it can't come to its end
             for worker in self.server.workers():
                 os.kill(worker, signal.SIGKILL)
             list(call)
