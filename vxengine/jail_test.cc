@@ -238,6 +238,7 @@ int Make32BitCall() {
 }
 
 TEST(Jail, KillsWhoeverMakesA32BitCall) {
+  if (kSanitized) return;  // they see to faults themselves, with calls that the jail doesn't have
   // Where the kernel has no such calls, or what is below it, the attempt alone is a fault.
   const pid_t child = fork();
   if (child == 0) _exit(Make32BitCall());
