@@ -25,6 +25,7 @@ extern "C" {
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "vxengine/testing/elf_builder.h"
@@ -677,34 +678,39 @@ TEST(Decode, LeavesNoWorkerBehindWhenTheServerIsKilled) {
    private:
     const int fd_;
   };
+  // More than pipes hold: once it is asked again, a guest has read of it.
   class StallingSource final : public ByteSource {
    public:
     explicit StallingSource(int fd) : fd_(fd) {}
     absl::StatusOr<std::string_view> Next() override {
+      if (!std::exchange(gave_, true)) return bytes_;
       if (write(fd_, "x", 1) == 1) pause();
       return absl::InternalError("no pipe");
     }
 
    private:
     const int fd_;
+    const std::string bytes_ = std::string(4 << 20, 'x');
+    bool gave_ = false;
   };
   for (const bool loops : {true, false}) {
     int fds[2];
     ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
     const pid_t server = fork();
     if (server == 0) {
-      SignallingSink sink(fds[1]);
+      SignallingSink signalling_sink(fds[1]);
+      CountingSink counting_sink;
       StringSource no_source("");
       StallingSource stalling_source(fds[1]);
       const std::string elf = CodeElf(loops ? Write(1, kDataAddress, 1) + Forever("") : Copy());
       ByteSource& source = loops ? static_cast<ByteSource&>(no_source) : stalling_source;
+      ByteSink& sink = loops ? static_cast<ByteSink&>(signalling_sink) : counting_sink;
       NewService()->Decode({.decoder = elf}, source, sink).IgnoreError();
       _exit(1);
     }
     char byte;
     ASSERT_EQ(read(fds[0], &byte, 1), 1);
-    std::vector<pid_t> workers;
-    while ((workers = WorkersOf(server)).empty()) usleep(1000);
+    const std::vector<pid_t> workers = WorkersOf(server);
     ASSERT_EQ(workers.size(), 1u);
     const int pidfd = pidfd_open(workers[0], 0);
     ASSERT_GE(pidfd, 0);

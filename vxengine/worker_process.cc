@@ -14,16 +14,20 @@ extern "C" {
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "vxengine/message_socket.h"
 
 namespace vx {
 
-WorkerProcess::WorkerProcess(UniqueFd supervision, UniqueFd request, UniqueFd output,
-                             UniqueFd report)
-    : supervision_(std::move(supervision)),
+WorkerProcess::WorkerProcess(std::shared_ptr<const UniqueFd> zygote, UniqueFd supervision,
+                             UniqueFd request, UniqueFd output, UniqueFd report,
+                             absl::Duration patience)
+    : zygote_(std::move(zygote)),
+      supervision_(std::move(supervision)),
       request_(std::move(request)),
       output_(std::move(output)),
-      report_(std::move(report)) {}
+      report_(std::move(report)),
+      patience_(patience) {}
 
 WorkerProcess::~WorkerProcess() {
   if (supervision_.open()) Bury().IgnoreError();
@@ -34,22 +38,30 @@ bool WorkerProcess::Attend() {
     Message message;
     const int error = ReceiveMessage(supervision_.get(), &message);
     if (error == EAGAIN) break;
-    if (error == 0 && message.bytes == kWorkerStarted && message.fds.size() == 1) {
+    const bool starts = error == 0 && message.bytes == kWorkerStarted && message.fds.size() == 1;
+    if (starts && !pidfd_.open()) {
       pidfd_ = std::move(message.fds.front());
     } else {
       end_ = error == 0 ? DecodeWorkerEnd(message.bytes) : std::nullopt;
-      zygote_is_gone_ = !end_;
+      zygote_is_gone_ = !end_;  // or as good as that
     }
   }
   return end_ || zygote_is_gone_;
 }
 
 absl::Status WorkerProcess::Bury() {
+  const absl::Time last = absl::Now() + patience_;
   while (!Attend() && pidfd_.open()) {
     // No effect on one that has ended, or is about to and has its exit status already.
     pidfd_send_signal(pidfd_.get(), SIGKILL, nullptr, 0);
+    const absl::Duration left = last - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      pidfd_send_signal(zygote_->get(), SIGKILL, nullptr, 0);
+      zygote_is_gone_ = true;
+      break;
+    }
     pollfd told = {.fd = supervision_.get(), .events = POLLIN};
-    poll(&told, 1, -1);
+    poll(&told, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
   }
   supervision_.Reset();
   if (zygote_is_gone_) return absl::InternalError("vxworker's zygote has died");

@@ -2,9 +2,11 @@
 #ifndef VXENGINE_WORKER_PROCESS_H_
 #define VXENGINE_WORKER_PROCESS_H_
 
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "vxengine/unique_fd.h"
 #include "vxengine/worker_protocol.h"
 
@@ -14,8 +16,11 @@ namespace vx {
 // Destroying it buries it. Not thread-safe.
 class WorkerProcess {
  public:
-  // `supervision`: where the zygote tells of it. Nothing here blocks.
-  WorkerProcess(UniqueFd supervision, UniqueFd request, UniqueFd output, UniqueFd report);
+  // `zygote`: its pidfd; what owns it lives as long as this. `supervision`: where it tells of the
+  // worker. Nothing here blocks. A zygote that says nothing for `patience`, once the worker is
+  // killed, is killed too: what it loads nobody vouches for.
+  WorkerProcess(std::shared_ptr<const UniqueFd> zygote, UniqueFd supervision, UniqueFd request,
+                UniqueFd output, UniqueFd report, absl::Duration patience = absl::Seconds(10));
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
@@ -36,7 +41,9 @@ class WorkerProcess {
   absl::Status Bury();
 
  private:
+  const std::shared_ptr<const UniqueFd> zygote_;
   UniqueFd supervision_, request_, output_, report_;
+  const absl::Duration patience_;
   UniqueFd pidfd_;  // once it is known
   bool zygote_is_gone_ = false;
   std::optional<WorkerEnd> end_;

@@ -40,7 +40,8 @@ struct Ends {
   UniqueFd ours, theirs;
 };
 
-absl::StatusOr<Ends> MakeEnds(const int (&fds)[2], int theirs, bool blocking) {
+// Ours doesn't block.
+absl::StatusOr<Ends> MakeEnds(const int (&fds)[2], int theirs) {
   UniqueFd ends[2] = {UniqueFd(fds[0]), UniqueFd(fds[1])};
   for (UniqueFd& end : ends) {
     if (end.get() > STDERR_FILENO) continue;
@@ -48,7 +49,7 @@ absl::StatusOr<Ends> MakeEnds(const int (&fds)[2], int theirs, bool blocking) {
     if (moved < 0) return Unavailable("fcntl(F_DUPFD_CLOEXEC)", errno);
     end.Reset(moved);
   }
-  if (!blocking && fcntl(ends[1 - theirs].get(), F_SETFL, O_NONBLOCK) != 0) {
+  if (fcntl(ends[1 - theirs].get(), F_SETFL, O_NONBLOCK) != 0) {
     return Unavailable("fcntl(O_NONBLOCK)", errno);
   }
   return Ends{.ours = std::move(ends[1 - theirs]), .theirs = std::move(ends[theirs])};
@@ -58,15 +59,15 @@ absl::StatusOr<Ends> MakeEnds(const int (&fds)[2], int theirs, bool blocking) {
 absl::StatusOr<Ends> MakePipe(int theirs) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return Unavailable("pipe2", errno);
-  return MakeEnds(fds, theirs, false);
+  return MakeEnds(fds, theirs);
 }
 
-absl::StatusOr<Ends> MakeSocket(bool blocking) {
+absl::StatusOr<Ends> MakeSocket() {
   int fds[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
     return Unavailable("socketpair", errno);
   }
-  return MakeEnds(fds, 1, blocking);
+  return MakeEnds(fds, 1);
 }
 
 absl::StatusOr<UniqueFd> InMemory(std::string_view bytes) {
@@ -219,7 +220,8 @@ void ZygotePool::Listen(Zygote* zygote) {
   changed_.notify_all();
 }
 
-// Lets those go that are idle or too many, and buries those that have ended. Milliseconds until
+// Lets those go that are idle or too many, kills those that should have gone (what they load nobody
+// vouches for), and buries those that have ended. Milliseconds until
 // there is something to do again, or -1. mutex_ is held.
 int ZygotePool::Tidy() {
   const absl::Time now = absl::Now();
@@ -231,6 +233,11 @@ int ZygotePool::Tidy() {
   while (!zygotes_.empty() && zygotes_.front()->started &&
          (zygotes_.size() > limits_.zygotes || zygotes_.front()->used + limits_.idle <= now)) {
     Dismiss(zygotes_.front());
+  }
+  for (const ZygotePtr& zygote : leaving_) {
+    if (zygote.use_count() == 1 && zygote->pidfd.open()) {
+      pidfd_send_signal(zygote->pidfd.get(), SIGKILL, nullptr, 0);
+    }
   }
   for (std::vector<ZygotePtr>* zygotes : {&zygotes_, &leaving_}) {
     std::erase_if(*zygotes, [](const ZygotePtr& zygote) {
@@ -258,7 +265,7 @@ void ZygotePool::Dismiss(const ZygotePtr& zygote) {
 // On the thread.
 void ZygotePool::Start(Zygote* zygote) {
   const auto start = [&]() -> absl::Status {
-    absl::StatusOr<Ends> orders = MakeSocket(true);
+    absl::StatusOr<Ends> orders = MakeSocket();
     if (!orders.ok()) return orders.status();
     absl::StatusOr<UniqueFd> image = InMemory(zygote->elf);
     if (!image.ok()) return image.status();
@@ -325,7 +332,7 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> ZygotePool::NewWorker(std::string
                                                                      Profile profile,
                                                                      bool count_instructions) {
   absl::StatusOr<Ends> request = MakePipe(0), output = MakePipe(1), report = MakePipe(1),
-                       supervision = MakeSocket(false);
+                       supervision = MakeSocket();
   for (const absl::StatusOr<Ends>* ends : {&request, &output, &report, &supervision}) {
     if (!ends->ok()) return ends->status();
   }
@@ -339,15 +346,17 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> ZygotePool::NewWorker(std::string
                                    .count_instructions = count_instructions,
                                    .layers = layers_.tried,
                                    .required_layers = layers_.required};
-  // A zygote may have died, or be dismissed in the meantime.
+  // A zygote may have died, be dismissed in the meantime, or take no orders any more.
   int error = 0;
   for (int attempts = 0; attempts < 2; ++attempts) {
     const absl::StatusOr<ZygotePtr> zygote = Get(elf, preparation);
     if (!zygote.ok()) return zygote.status();
     error = SendMessage((*zygote)->orders.get(), kForkOrder, fds);
     if (error == 0) {
-      return std::make_unique<WorkerProcess>(std::move(supervision->ours), std::move(request->ours),
-                                             std::move(output->ours), std::move(report->ours));
+      return std::make_unique<WorkerProcess>(
+          // With this, it isn't taken for one that has no workers.
+          std::shared_ptr<const UniqueFd>(*zygote, &(*zygote)->pidfd), std::move(supervision->ours),
+          std::move(request->ours), std::move(output->ours), std::move(report->ours));
     }
     const std::lock_guard lock(mutex_);
     Dismiss(*zygote);
