@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/guest_code.h"
+#include "vxengine/testing/string_io.h"
 
 namespace vx {
 namespace {
@@ -30,25 +31,10 @@ using testing::kDataAddress;
 using testing::kDataSize;
 using testing::Mov;
 using ::testing::StartsWith;
+using testing::StringIo;
 using testing::Syscall;
 using testing::Write;
 using End = Outcome::End;
-
-class StringIo : public Io {
- public:
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
-    const size_t count = std::min(buffer.size(), input.size());
-    std::memcpy(buffer.data(), input.data(), count);
-    input.erase(0, count);
-    return count;
-  }
-  absl::Status Write(int fd, std::span<const uint8_t> bytes) override {
-    (fd == VX_FD_OUTPUT ? output : diagnostics).append(bytes.begin(), bytes.end());
-    return absl::OkStatus();
-  }
-
-  std::string input, output, diagnostics;
-};
 
 // Swallows all output, and has no end of input.
 class EndlessIo : public Io {
@@ -109,8 +95,7 @@ TEST(Program, OutlivesTheBytesItWasLoadedFrom) {
   auto elf = std::make_unique<std::string>(CodeElf(Copy()));
   const auto program = Load(*elf);
   elf.reset();
-  StringIo io;
-  io.input = "bytes";
+  StringIo io("bytes");
   (*Sandbox::Create(program, OnTheEngine({})))->Run(io);
   EXPECT_EQ(io.output, "bytes");
 }
@@ -122,11 +107,11 @@ TEST(Sandbox, ReturnsAllBitsOfTheExitStatus) {
 }
 
 TEST(Sandbox, CopiesInputToOutputAndCounts) {
-  StringIo io;
-  io.input = std::string(100'000, 'x') + "end";
+  const std::string input = std::string(100'000, 'x') + "end";
+  StringIo io(input);
   const Outcome outcome = RunElf(CodeElf(Copy()), io);
   EXPECT_EQ(outcome.end, End::kExited);
-  EXPECT_EQ(io.output, std::string(100'000, 'x') + "end");
+  EXPECT_EQ(io.output, input);
   EXPECT_EQ(outcome.counters.bytes_in, 100'003u);
   EXPECT_EQ(outcome.counters.bytes_out, 100'003u);
   // Two full rounds of 12 instructions, one of 7 that finds the end, and three to exit.
@@ -176,8 +161,8 @@ TEST(Sandbox, TheMemoryLimitSetsTheHeapsCeiling) {
 
 TEST(Sandbox, RunsAlikeEachTime) {
   const auto run = [] {
-    StringIo io;
-    io.input = std::string(1000, 'x');
+    const std::string input(1000, 'x');
+    StringIo io(input);
     return RunElf(CodeElf(Copy(7) + Bytes({0x0f, 0x0b})), io, {.arguments = {"a"}});
   };
   const Outcome first = run(), second = run();
@@ -192,10 +177,10 @@ TEST(Sandbox, OneProgramRunsOnManyThreads) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&program, i] {
-      StringIo io;
-      io.input = std::string(10'000, static_cast<char>('a' + i));
+      const std::string input(10'000, static_cast<char>('a' + i));
+      StringIo io(input);
       (*Sandbox::Create(program, OnTheEngine({})))->Run(io);
-      EXPECT_EQ(io.output, std::string(10'000, static_cast<char>('a' + i)));
+      EXPECT_EQ(io.output, input);
     });
   }
   for (std::thread& thread : threads) thread.join();

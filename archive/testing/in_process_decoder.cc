@@ -9,33 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "archive/digest.h"
+#include "vxengine/testing/string_io.h"
 #include "vxengine/vx.h"
 
 namespace vxa::testing {
 namespace {
-
-// A guest's descriptors, in memory.
-class MemoryIo : public vx::Io {
- public:
-  explicit MemoryIo(std::string_view input) : input_(input) {}
-
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
-    const size_t count = std::min(buffer.size(), input_.size());
-    std::copy_n(input_.begin(), count, buffer.begin());
-    input_.remove_prefix(count);
-    return count;
-  }
-  absl::Status Write(int fd, std::span<const uint8_t> bytes) override {
-    (fd == VX_FD_OUTPUT ? output : diagnostics).append(bytes.begin(), bytes.end());
-    return absl::OkStatus();
-  }
-
-  std::string output;
-  std::string diagnostics;
-
- private:
-  std::string_view input_;
-};
 
 class InProcessDecodeService : public vx::DecodeService {
  public:
@@ -87,7 +65,7 @@ class InProcessDecodeService : public vx::DecodeService {
                                        .count_instructions = request.count_instructions,
                                        .arguments = request.arguments});
     if (!sandbox.ok()) return {.result = sandbox.status()};
-    MemoryIo io(input);
+    vx::testing::StringIo io(input);
     vx::DecodeResult result{.outcome = (*sandbox)->Run(io)};
     result.description = vx::Describe(result.outcome, **program);
     result.diagnostics = io.diagnostics;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "vxengine/testing/run_elf.h"
+#include "vxengine/testing/string_io.h"
 #include "vxengine/vx.h"
 
 namespace vxa::decoders {
@@ -39,28 +40,6 @@ ProgramOr Load(const std::string& guest) {
   return found->second;
 }
 
-class StringIo : public vx::Io {
- public:
-  StringIo(std::string_view input, GuestRun& run) : input_(input), run_(run) {}
-
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
-    size_t length = std::min(buffer.size(), input_.size());
-    std::copy_n(input_.begin(), length, buffer.begin());
-    input_.remove_prefix(length);
-    return length;
-  }
-
-  absl::Status Write(int fd, std::span<const uint8_t> bytes) override {
-    std::string& to = fd == VX_FD_OUTPUT ? run_.output : run_.diagnostics;
-    to.append(bytes.begin(), bytes.end());
-    return absl::OkStatus();
-  }
-
- private:
-  std::string_view input_;
-  GuestRun& run_;
-};
-
 // What two runs of a guest differ in that no two engines on any two hosts may.
 std::string Difference(const vx::Outcome& one, const vx::Outcome& other,
                        const vx::Program& program) {
@@ -75,17 +54,19 @@ std::string Difference(const vx::Outcome& one, const vx::Outcome& other,
 // On another host's portable machine, and here by the translator: both have to do the same.
 GuestRun RunOnMachine(const std::string& guest, const std::shared_ptr<const vx::Program>& program,
                       const std::vector<std::string>& arguments, std::string_view input) {
-  GuestRun run, here;
+  GuestRun run;
   const vx::Options options = {.count_instructions = true, .arguments = arguments};
-  StringIo io(input, run), here_io(input, here);
+  vx::testing::StringIo io(input), here(input);
   const std::string elf = ReadFile(guest + ".vx");
   const absl::StatusOr<vx::Outcome> outcome = vx::testing::RunElf(elf, options, io);
   const auto sandbox = vx::Sandbox::Create(program, options);
   if (!outcome.ok()) run.failure = outcome.status().ToString();
   if (!sandbox.ok()) run.failure = sandbox.status().ToString();
   if (!run.failure.empty()) return run;
-  const vx::Outcome expected = (*sandbox)->Run(here_io);
+  const vx::Outcome expected = (*sandbox)->Run(here);
   run.exit_status = outcome->exit_status;
+  run.output = io.output;
+  run.diagnostics = io.diagnostics;
   if (outcome->end != vx::Outcome::End::kExited) run.failure = vx::Describe(*outcome, *program);
   const std::string difference = Difference(*outcome, expected, *program);
   if (!difference.empty()) run.failure = difference;
@@ -117,9 +98,11 @@ GuestRun RunGuestOn(vx::Engine engine, vx::Placement placement, const std::strin
     run.failure = "it got another placement";
     return run;
   }
-  StringIo io(input, run);
+  vx::testing::StringIo io(input);
   vx::Outcome outcome = (*sandbox)->Run(io);
   run.exit_status = outcome.exit_status;
+  run.output = std::move(io.output);
+  run.diagnostics = std::move(io.diagnostics);
   if (outcome.end != vx::Outcome::End::kExited) run.failure = vx::Describe(outcome, **program);
   return run;
 }

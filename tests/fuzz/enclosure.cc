@@ -567,6 +567,18 @@ void Enclosure::Kill() {
   child_ = 0;
 }
 
+std::vector<uint8_t> WithExit(std::vector<uint8_t> code) {
+  const auto append = [&code](uint32_t word) {
+    for (int n = 0; n < 4; ++n) code.push_back(static_cast<uint8_t>(word >> (8 * n)));
+  };
+  code.insert(code.end(), {0x41, 0xb8});
+  append(Enclosure::kText);
+  code.push_back(0xe9);
+  append(vx::RuntimeOffset(vx_runtime_miss) -
+         (Enclosure::kOffset + static_cast<uint32_t>(code.size()) + 4));
+  return code;
+}
+
 std::string Enclosure::Run(const Region& region, uint32_t seed) {
   Check(!region.boundaries.empty() && region.code.size() <= kMostCode, "no region to run");
   if (child_ == 0) Start();

@@ -26,6 +26,9 @@ namespace vxa::fuzz {
 // What may lie outside of a region: the runtime's routines, and no other region.
 vx::VerifierRules RulesFor(vx::CodePlacement placement);
 
+// The code with a way out behind it: mov r8d, Enclosure::kText; jmp miss.
+std::vector<uint8_t> WithExit(std::vector<uint8_t> code);
+
 class Enclosure {
  public:
   // Where a region lies, counted from the start of the code, and how long it may be.

@@ -22,7 +22,7 @@
 #include "vxengine/translator/context.h"
 #include "vxengine/translator/guest_text.h"
 #include "vxengine/translator/region.h"
-#include "vxengine/translator/runtime.h"
+#include "vxengine/translator/translation.h"
 #include "vxengine/verifier.h"
 
 namespace vxa::fuzz {
@@ -30,25 +30,6 @@ namespace {
 
 using Code = std::vector<uint8_t>;
 using vx::CodePlacement;
-using vx::RuntimeOffset;
-
-vx::TranslatorOptions OptionsFor(bool shared, vx::Metering metering) {
-  return {.shared = shared,
-          .metering = metering,
-          .profile = vx::Profile::kVx2026,
-          .budget_offset = VX_CTX_BUDGET,
-          .stubs = {.miss = RuntimeOffset(vx_runtime_miss),
-                    .interpret = RuntimeOffset(vx_runtime_interpret),
-                    .system_call = RuntimeOffset(vx_runtime_system_call),
-                    .budget = RuntimeOffset(vx_runtime_budget),
-                    .movsb = RuntimeOffset(shared ? vx_runtime_movsb_shared : vx_runtime_movsb),
-                    .movsd = RuntimeOffset(shared ? vx_runtime_movsd_shared : vx_runtime_movsd),
-                    .stosb = RuntimeOffset(shared ? vx_runtime_stosb_shared : vx_runtime_stosb),
-                    .stosd = RuntimeOffset(shared ? vx_runtime_stosd_shared : vx_runtime_stosd),
-                    .cmpsb = RuntimeOffset(shared ? vx_runtime_cmpsb_shared : vx_runtime_cmpsb),
-                    .cmpsd = RuntimeOffset(shared ? vx_runtime_cmpsd_shared : vx_runtime_cmpsd)},
-          .cpu = vx::TheHostCpu()};
-}
 
 Code Translate(std::span<const uint8_t> guest, const vx::TranslatorOptions& options) {
   static_assert(Enclosure::kText == vx::testing::kCodeAddress);
@@ -62,20 +43,6 @@ Code Translate(std::span<const uint8_t> guest, const vx::TranslatorOptions& opti
   vx::RegionTranslator translator(&text, options);
   return translator.Translate(Enclosure::kText, Enclosure::kOffset, [](uint32_t) { return 0; })
       .code;
-}
-
-// The code with a way out behind it: mov r8d, imm32; jmp miss.
-Code WithExit(std::span<const uint8_t> host) {
-  Code code(host.begin(), host.end());
-  const auto append = [&code](uint32_t word) {
-    for (int n = 0; n < 4; ++n) code.push_back(static_cast<uint8_t>(word >> (8 * n)));
-  };
-  code.insert(code.end(), {0x41, 0xb8});
-  append(Enclosure::kText);
-  code.push_back(0xe9);
-  append(RuntimeOffset(vx_runtime_miss) -
-         (Enclosure::kOffset + static_cast<uint32_t>(code.size()) + 4));
-  return code;
 }
 
 // What the bytes of a direct branch may be pointed at, wherever they lie.
@@ -130,8 +97,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const vx::VerifierRules rules = RulesFor(region.placement);
   const std::span<const uint8_t> code = input.Bytes(size_t{input.Byte()} * 2);
   const auto metering = static_cast<vx::Metering>((flags >> 1 & 3) % 3);
-  region.code =
-      flags & 8 ? WithExit(code) : Translate(code, OptionsFor((flags & 1) != 0, metering));
+  region.code = flags & 8 ? WithExit(Code(code.begin(), code.end()))
+                          : Translate(code, vx::OptionsFor({region.placement, metering}));
   const auto seed = input.Integer<uint32_t>();
   while (!input.empty()) {
     const uint8_t what = input.Byte();

@@ -1,14 +1,11 @@
 // What the benchmark `decode` times: small decodes one after the other, in one way of running them.
 // Prints one JSON object: the seconds they took, and how many bytes each gave, always the same.
-#include <algorithm>
-#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <iterator>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "vxengine/decode_service.h"
+#include "vxengine/testing/string_io.h"
 #include "vxengine/vx.h"
 
 namespace vx::benchmarks {
@@ -50,21 +48,12 @@ void CheckEnd(const Outcome& outcome, const std::string& description) {
   if (outcome.end != Outcome::End::kExited || outcome.exit_status != 0) Die(description);
 }
 
-class Strings final : public ByteSource, public ByteSink, public Io {
+class Strings final : public ByteSource, public ByteSink {
  public:
   explicit Strings(std::string_view input) : input_(input) {}
   absl::StatusOr<std::string_view> Next() override { return std::exchange(input_, {}); }
   absl::Status Append(std::string_view bytes) override {
     output.append(bytes);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
-    const size_t count = input_.copy(reinterpret_cast<char*>(buffer.data()), buffer.size());
-    input_.remove_prefix(count);
-    return count;
-  }
-  absl::Status Write(int, std::span<const uint8_t> bytes) override {
-    output.append(bytes.begin(), bytes.end());
     return absl::OkStatus();
   }
   std::string output;
@@ -84,7 +73,7 @@ std::string DecodeInWorker(DecodeService& service, DecodeSession* session, const
 std::string DecodeHere(const std::shared_ptr<const Program>& program, const Work& work) {
   const std::unique_ptr<Sandbox> sandbox =
       OrDie(Sandbox::Create(program, {.arguments = work.arguments}));
-  Strings io(work.input);
+  testing::StringIo io(work.input);
   const Outcome outcome = sandbox->Run(io);
   CheckEnd(outcome, Describe(outcome, *program));
   return io.output;

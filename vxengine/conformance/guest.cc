@@ -11,6 +11,7 @@
 #include "vxengine/conformance/checker.h"
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/testing/run_elf.h"
+#include "vxengine/testing/string_io.h"
 
 namespace vx::conformance {
 namespace {
@@ -37,16 +38,6 @@ constexpr size_t kRecordSize = kSavedSize + kDataSize;
 // Enough for every case and its driver code; a case that loops is stopped.
 constexpr uint64_t kInstructionsPerCase = 1'000'000;
 constexpr std::chrono::milliseconds kTimePerCase(200);
-
-class Collector : public Io {
- public:
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override { return 0; }
-  absl::Status Write(int fd, std::span<const uint8_t> bytes) override {
-    output.append(bytes.begin(), bytes.end());
-    return absl::OkStatus();
-  }
-  std::string output;
-};
 
 // Machine code, appended instruction by instruction.
 class Emitter {
@@ -219,7 +210,7 @@ std::vector<Result> RunUntilTrap(Engine engine, std::span<const Case> cases) {
   const uint32_t background_at = driver.here();
   driver.Raw(background.data(), background.size());
 
-  Collector io;
+  testing::StringIo io;
   const std::string save = SaveCode(background_at);
   RunImage(engine, Profile::kVx2026,
            {{kDriver, driver.code(), 0, kElfR | kElfX},
@@ -243,7 +234,7 @@ Result RunAlone(Engine engine, const Case& test, Profile profile) {
   driver.Jmp(test.state.eip);
   std::string code(test.code_address - kCode, '\0');
   code += ToString(test.code);
-  Collector io;
+  testing::StringIo io;
   return DecodeOutcome(RunImage(engine, profile,
                                 {{kDriver, driver.code(), 0, kElfR | kElfX},
                                  {kCode, code, kCodeSize, kElfR | kElfX},

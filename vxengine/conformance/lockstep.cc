@@ -22,6 +22,7 @@
 #include "vxengine/machine/symbols.h"
 #include "vxengine/machine/system_calls.h"
 #include "vxengine/testing/run_elf.h"
+#include "vxengine/testing/string_io.h"
 #include "vxengine/translator/address_space.h"
 #include "vxengine/translator/guest_text.h"
 #include "vxengine/translator/translated_cpu.h"
@@ -433,24 +434,6 @@ class Lockstep {
 
 // --- Another host ---
 
-class Transcript final : public Io {
- public:
-  explicit Transcript(std::string_view input) : input_(input) {}
-  absl::StatusOr<size_t> Read(std::span<uint8_t> buffer) override {
-    const size_t count = input_.copy(reinterpret_cast<char*>(buffer.data()), buffer.size());
-    input_.remove_prefix(count);
-    return count;
-  }
-  absl::Status Write(int, std::span<const uint8_t> bytes) override {
-    output.append(bytes.begin(), bytes.end());
-    return absl::OkStatus();
-  }
-  std::string output;
-
- private:
-  std::string_view input_;
-};
-
 struct Run {
   Outcome outcome;
   std::string output;
@@ -461,12 +444,12 @@ Run RunHere(const LockstepProgram& program, const Options& options) {
   if (!loaded.ok()) Die("guest", loaded.status().ToString());
   const auto sandbox = Sandbox::Create(*loaded, options);
   if (!sandbox.ok()) Die("guest", sandbox.status().ToString());
-  Transcript io(program.input);
+  testing::StringIo io(program.input);
   return {(*sandbox)->Run(io), io.output};
 }
 
 Run RunThere(const LockstepProgram& program, const Options& options) {
-  Transcript io(program.input);
+  testing::StringIo io(program.input);
   const auto outcome = testing::RunElf(program.elf, options, io);
   if (!outcome.ok()) Die("another host's machine", outcome.status().ToString());
   return {*outcome, io.output};

@@ -28,6 +28,8 @@ uint64_t Now() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+}  // namespace
+
 TranslatorOptions OptionsFor(TranslationMode mode) {
   const bool shared = mode.placement == CodePlacement::kShared;
   return {.shared = shared,
@@ -46,8 +48,6 @@ TranslatorOptions OptionsFor(TranslationMode mode) {
                     .cmpsd = RuntimeOffset(shared ? vx_runtime_cmpsd_shared : vx_runtime_cmpsd)},
           .cpu = TheHostCpu()};
 }
-
-}  // namespace
 
 absl::StatusOr<CodeRange> ReserveCode() {
   constexpr uint32_t kModes =

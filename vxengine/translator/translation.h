@@ -32,6 +32,9 @@ struct TranslationMode {
   }
 };
 
+// What a mode means for the translator of regions.
+TranslatorOptions OptionsFor(TranslationMode mode);
+
 // Thread-safe.
 class Translation {
  public:

@@ -19,9 +19,10 @@
 #include "vxengine/machine/elf_loader.h"
 #include "vxengine/testing/elf_builder.h"
 #include "vxengine/translator/code_cache.h"
+#include "vxengine/translator/context.h"
 #include "vxengine/translator/guest_text.h"
 #include "vxengine/translator/region.h"
-#include "vxengine/translator/runtime.h"
+#include "vxengine/translator/translation.h"
 
 namespace vx {
 namespace {
@@ -254,17 +255,6 @@ std::string Extra() {
                                  0x8d, 0x54, 0x24, 0x04, 0xff, 0x10, 0xff, 0x60, 0x04}));
 }
 
-TranslatorOptions OptionsFor(Mode mode) {
-  return {.shared = mode.placement == CodePlacement::kShared,
-          .metering = mode.metering,
-          .profile = Profile::kVx2026,
-          .budget_offset = VX_CTX_BUDGET,
-          .stubs = {.miss = RuntimeOffset(vx_runtime_miss),
-                    .interpret = RuntimeOffset(vx_runtime_interpret),
-                    .system_call = RuntimeOffset(vx_runtime_system_call),
-                    .budget = RuntimeOffset(vx_runtime_budget)}};
-}
-
 class Victim {
  public:
   Victim(std::string elf, Mode mode) : elf_(std::move(elf)) {
@@ -272,7 +262,8 @@ class Victim {
     const auto* const bytes = reinterpret_cast<const uint8_t*>(elf_.data());
     image_ = *ParseImage({bytes, elf_.size()}, &error);
     text_ = std::make_unique<GuestText>(image_);
-    translator_ = std::make_unique<RegionTranslator>(text_.get(), OptionsFor(mode));
+    translator_ = std::make_unique<RegionTranslator>(text_.get(),
+                                                     OptionsFor({mode.placement, mode.metering}));
     cache_ = *CodeCache::Create(*CodeArena::Reserve(), *text_, mode.placement, VX_CTX_BUDGET);
     absl::Status status = cache_->Open();
     status.Update(cache_->Close());
