@@ -41,7 +41,8 @@ std::chrono::nanoseconds ThreadCpuTime() {
   return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
-// The entry point, and whatever in initialized data may be a pointer to code.
+// The entry point, and whatever may be a pointer to code: words of initialized data, and what
+// instructions have as an operand, which may lie anywhere.
 std::vector<uint32_t> PossibleEntries(const Image& image) {
   std::vector<uint32_t> entries = {image.entry};
   const auto is_code = [&image](uint32_t address) {
@@ -50,8 +51,9 @@ std::vector<uint32_t> PossibleEntries(const Image& image) {
     });
   };
   for (const Segment& segment : image.segments) {
-    if ((segment.permissions & Memory::kExecute) != 0) continue;
-    for (size_t at = (0 - segment.address) % 4; at + 4 <= segment.bytes.size(); at += 4) {
+    const bool executable = (segment.permissions & Memory::kExecute) != 0;
+    const size_t first = executable ? 0 : (0 - segment.address) % 4, step = executable ? 1 : 4;
+    for (size_t at = first; at + 4 <= segment.bytes.size(); at += step) {
       uint32_t word;  // the host is of the guest's byte order
       memcpy(&word, &segment.bytes[at], sizeof word);
       if (is_code(word)) entries.push_back(word);

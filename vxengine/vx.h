@@ -52,8 +52,9 @@ class Program {
   std::string Symbolize(uint32_t address) const;
 
   // Translates and verifies what can be seen to be reached from the entry point: along direct
-  // branches and calls, and by pointers in data. What a run needs beside it is translated when it
-  // is needed, as ever. Bounded, whatever the image. Errors are those of a run's translating.
+  // branches and calls, and by pointers in data and instructions. What a run needs beside it is
+  // translated when it is needed, as ever. Bounded, whatever the image. Errors are those of a run's
+  // translating.
   struct Mode {
     Profile profile = Profile::kVx2026;
     Placement placement = Placement::kShared;  // what sandboxes will get, not what they ask for

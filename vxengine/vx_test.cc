@@ -106,6 +106,24 @@ TEST(Sandbox, ReturnsAllBitsOfTheExitStatus) {
   EXPECT_EQ(outcome.exit_status, 0x12345678u);
 }
 
+TEST(Program, IsTranslatedAheadAsFarAsCanBeSeen) {
+  if (the_engine != Engine::kTranslator) return;  // others translate nothing
+  constexpr uint32_t kFirst = kCodeAddress + 25, kSecond = kFirst + 1;
+  const std::string code = Mov(kEax, kFirst) + Bytes({0xff, 0xd0}) +    // call eax
+                           Bytes({0xff, 0x15}) + Imm32(kDataAddress) +  // call [data]
+                           Exit(0) + Bytes({0xc3, 0xc3});               // ret; ret
+  const auto program = Load(CodeElf(code, Imm32(kSecond)));
+  const auto sandbox = *Sandbox::Create(program, OnTheEngine({}));
+  ASSERT_TRUE(
+      program->TranslateAhead({.placement = sandbox->placement(), .count_instructions = true})
+          .ok());
+  const uint64_t ahead = sandbox->translation_cost().instructions;
+  EXPECT_GE(ahead, 8u);
+  StringIo io;
+  EXPECT_EQ(sandbox->Run(io).end, End::kExited);
+  EXPECT_EQ(sandbox->translation_cost().instructions, ahead);
+}
+
 TEST(Sandbox, CopiesInputToOutputAndCounts) {
   const std::string input = std::string(100'000, 'x') + "end";
   StringIo io(input);
