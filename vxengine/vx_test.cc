@@ -108,10 +108,10 @@ TEST(Sandbox, ReturnsAllBitsOfTheExitStatus) {
 
 TEST(Program, IsTranslatedAheadAsFarAsCanBeSeen) {
   if (the_engine != Engine::kTranslator) return;  // others translate nothing
-  constexpr uint32_t kFirst = kCodeAddress + 25, kSecond = kFirst + 1;
-  const std::string code = Mov(kEax, kFirst) + Bytes({0xff, 0xd0}) +    // call eax
-                           Bytes({0xff, 0x15}) + Imm32(kDataAddress) +  // call [data]
-                           Exit(0) + Bytes({0xc3, 0xc3});               // ret; ret
+  constexpr uint32_t kFirst = kCodeAddress + 27, kSecond = kFirst + 1;
+  const std::string code = Mov(kEax, kFirst) + Bytes({0xff, 0xd0}) +             // call eax
+                           Bytes({0xff, 0x15}) + Imm32(kDataAddress) +           // call [data]
+                           Exit(0) + Bytes({0x0f, 0x0b}) + Bytes({0xc3, 0xc3});  // ud2; ret; ret
   const auto program = Load(CodeElf(code, Imm32(kSecond)));
   const auto sandbox = *Sandbox::Create(program, OnTheEngine({}));
   ASSERT_TRUE(
