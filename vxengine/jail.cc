@@ -4,6 +4,7 @@
 #include <asm/prctl.h>
 #endif
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -179,6 +180,14 @@ absl::StatusOr<std::vector<sock_filter>> CompileFilter(const AllowedCalls& calls
   return program;
 }
 
+// For good, since exec gives none either. (Who enters a user namespace has all of them inside.)
+absl::Status DropCapabilities() {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capset, &header, none) != 0) return Failed("capset", errno);
+  return absl::OkStatus();
+}
+
 absl::Status LoadFilter(const std::vector<sock_filter>& filter) {
   const sock_fprog program = {.len = static_cast<unsigned short>(filter.size()),
                               .filter = const_cast<sock_filter*>(filter.data())};
@@ -204,6 +213,7 @@ absl::Status EnterZygoteJail(uint64_t data, const CodeRange& code) {
   std::vector<ResourceLimit> limits = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}};
   if (!kSanitized) limits.push_back({RLIMIT_DATA, data, /*can_be_raised=*/true});
   if (absl::Status status = SetLimits(std::move(limits)); !status.ok()) return status;
+  if (absl::Status status = DropCapabilities(); !status.ok()) return status;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("PR_SET_NO_NEW_PRIVS", errno);
   // A sanitizer's run-time library would need nearly every call.
   return kSanitized ? absl::OkStatus() : LoadFilter(*filter);

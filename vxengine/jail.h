@@ -23,7 +23,7 @@ absl::Status DieWithParent(pid_t parent);
 // Locks a zygote in for good: it never runs a guest, but reads an image that nobody vouches for.
 // From then on
 //   - it can't be traced by others of its user, nor leave a core file;
-//   - exec, were it possible, would give no privileges;
+//   - it has no capabilities, and exec, were it possible, would give it none;
 //   - it can't grow files, and has at most `data` bytes of writable memory (address space that
 //   can't
 //     be accessed doesn't count: translated guests reserve much of it);

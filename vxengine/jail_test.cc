@@ -142,6 +142,9 @@ TEST(Jail, SetsItsLimitsAndFlags) {
   text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
   fclose(file);
   EXPECT_THAT(text, ::testing::HasSubstr("NoNewPrivs:\t1"));
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {
+    EXPECT_THAT(text, ::testing::HasSubstr(std::string(set) + ":\t0000000000000000")) << set;
+  }
   EXPECT_THAT(text, ::testing::HasSubstr("Seccomp:\t2"));
   EXPECT_EQ(write(fds[1], "x", 1), 1);
   int status;

@@ -221,8 +221,8 @@ void ZygotePool::Listen(Zygote* zygote) {
 }
 
 // Lets those go that are idle or too many, kills those that should have gone (what they load nobody
-// vouches for), and buries those that have ended. Milliseconds until
-// there is something to do again, or -1. mutex_ is held.
+// vouches for), and buries those that have ended. Milliseconds until there is something to do
+// again, or -1. mutex_ is held.
 int ZygotePool::Tidy() {
   const absl::Time now = absl::Now();
   for (const ZygotePtr& zygote : std::vector<ZygotePtr>(zygotes_)) {
