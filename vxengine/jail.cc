@@ -55,6 +55,10 @@ AllowedCalls CommonCalls(const CodeRange& code) {
       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, kPrivateAnonymous)}},
     {SCMP_SYS(mremap), {SCMP_A3(SCMP_CMP_EQ, MREMAP_MAYMOVE)}},
     {SCMP_SYS(munmap), {}},
+    // The guest's memory is made as new for the next decode: what of it is present (of the low
+    // addresses alone, where no file is behind any), and gone then, as after munmap and mmap.
+    {SCMP_SYS(mincore), {SCMP_A0(SCMP_CMP_LT, uint64_t{1} << 32)}},
+    {SCMP_SYS(madvise), {SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED)}},
     // The guest's memory; and code, while it is written.
     {SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
     // pthread_once says so when it is done, which the first C++ exception finds out.

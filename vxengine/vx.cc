@@ -100,7 +100,7 @@ absl::Status Program::TranslateAhead(const Mode& mode) const {
 }
 
 struct Sandbox::Rep {
-  absl::Status CreateTranslated(const Registers& start);
+  absl::Status Start(const Limits& limits, const std::vector<std::string>& arguments);
   template <typename Cpu>
   void RunToEnd(Io& io, Cpu& cpu, Outcome* outcome);
 
@@ -113,6 +113,7 @@ struct Sandbox::Rep {
   std::unique_ptr<Memory> memory;       // this
   std::unique_ptr<TranslatedCpu> translated;
   Registers interpreted;  // of an interpreted guest
+  bool mapped = false;    // MapImage or RestoreImage have been done with `memory`, for `layout`
   std::atomic<bool> interrupted{false};
 };
 
@@ -170,46 +171,62 @@ absl::StatusOr<std::unique_ptr<AddressSpace>> TakeSpace(Placement placement) {
 
 absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Create(std::shared_ptr<const Program> program,
                                                          Options options) {
-  if (options.limits.stack < VX_STACK_MIN) {
-    return absl::InvalidArgumentError(absl::StrCat("Limits::stack is ", options.limits.stack,
-                                                   " bytes, the least is ", VX_STACK_MIN));
-  }
   auto rep = std::make_unique<Rep>();
-  const Image& image = program->rep().image;
-  std::string error;
-  const std::optional<Layout> layout =
-      LayOut(image, options.limits.memory, options.limits.stack, &error);
-  if (!layout) return absl::ResourceExhaustedError(error);
   rep->program = std::move(program);
   rep->options = std::move(options);
-  rep->layout = *layout;
-  if (rep->options.engine == Engine::kTranslator) {
-    absl::StatusOr<std::unique_ptr<AddressSpace>> space = TakeSpace(rep->options.placement);
-    if (!space.ok()) return space.status();
-    rep->space = *std::move(space);
-    rep->options.placement = rep->space->exclusive() ? Placement::kExclusive : Placement::kShared;
-  }
-  rep->memory = std::make_unique<Memory>(rep->space.get());
-  Registers start;
-  try {
-    if (!MapImage(image, *layout, rep->options.arguments, rep->memory.get(), &start, &error)) {
-      return absl::InvalidArgumentError(error);
-    }
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
-  }
-  if (rep->options.engine == Engine::kTranslator) {
-    if (absl::Status status = rep->CreateTranslated(start); !status.ok()) return status;
-  } else {
-    rep->interpreted = start;
-  }
-  return std::unique_ptr<Sandbox>(new Sandbox(std::move(rep)));
+  std::unique_ptr<Sandbox> sandbox(new Sandbox(std::move(rep)));
+  const absl::Status status =
+      sandbox->Reset(sandbox->rep_->options.limits, sandbox->rep_->options.arguments);
+  if (!status.ok()) return status;
+  return sandbox;
 }
 
-absl::Status Sandbox::Rep::CreateTranslated(const Registers& start) {
-  const bool counted = options.count_instructions || options.limits.instructions != kUnlimited;
-  absl::StatusOr<std::unique_ptr<TranslatedCpu>> cpu = TranslatedCpu::Create(
-      program->rep().translations.get(), space.get(), memory.get(), options.profile, counted);
+absl::Status Sandbox::Reset(Limits limits, const std::vector<std::string>& arguments) try {
+  return rep_->Start(limits, arguments);
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("out of memory");
+}
+
+absl::Status Sandbox::Rep::Start(const Limits& limits, const std::vector<std::string>& arguments) {
+  if (limits.stack < VX_STACK_MIN) {
+    return absl::InvalidArgumentError(absl::StrCat("Limits::stack is ", limits.stack,
+                                                   " bytes, the least is ", VX_STACK_MIN));
+  }
+  const Image& image = program->rep().image;
+  std::string error;
+  const std::optional<Layout> wanted = LayOut(image, limits.memory, limits.stack, &error);
+  if (!wanted) return absl::ResourceExhaustedError(error);
+  options.limits = limits;
+  interrupted = false;
+  std::unique_ptr<RunMemory> run_memory = translated ? translated->TakeRunMemory() : nullptr;
+  translated = nullptr;
+  // Another stack, or memory that was never made ready: all of it anew.
+  const bool kept = mapped && wanted->stack_begin == layout.stack_begin;
+  mapped = false;
+  layout = *wanted;
+  if (!kept) {
+    memory = nullptr;
+    space = nullptr;
+    if (options.engine == Engine::kTranslator) {
+      absl::StatusOr<std::unique_ptr<AddressSpace>> taken = TakeSpace(options.placement);
+      if (!taken.ok()) return taken.status();
+      space = *std::move(taken);
+    }
+    memory = std::make_unique<Memory>(space.get());
+  }
+  Registers start;
+  if (!(kept ? RestoreImage : MapImage)(image, layout, arguments, memory.get(), &start, &error)) {
+    return absl::InvalidArgumentError(error);
+  }
+  mapped = true;
+  if (options.engine == Engine::kInterpreter) {
+    interpreted = start;
+    return absl::OkStatus();
+  }
+  const bool counted = options.count_instructions || limits.instructions != kUnlimited;
+  absl::StatusOr<std::unique_ptr<TranslatedCpu>> cpu =
+      TranslatedCpu::Create(program->rep().translations.get(), space.get(), memory.get(),
+                            options.profile, counted, std::move(run_memory));
   if (!cpu.ok()) return cpu.status();
   translated = *std::move(cpu);
   translated->registers() = start;
@@ -220,7 +237,10 @@ Sandbox::Sandbox(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 Sandbox::~Sandbox() = default;
 
 Engine Sandbox::engine() const { return rep_->options.engine; }
-Placement Sandbox::placement() const { return rep_->options.placement; }
+Placement Sandbox::placement() const {
+  if (!rep_->space) return rep_->options.placement;
+  return rep_->space->exclusive() ? Placement::kExclusive : Placement::kShared;
+}
 
 Sandbox::TranslationCost Sandbox::translation_cost() const {
   const Translation::Statistics sum = rep_->program->rep().translations->statistics();
@@ -294,7 +314,8 @@ void Sandbox::Rep::RunToEnd(Io& io, Cpu& cpu, Outcome* outcome) {
   const Limits& limits = options.limits;
   HostIo host(io, interrupted);
   SystemCalls calls(memory.get(), &registers(), &host, layout, limits.output);
-  const std::chrono::nanoseconds cpu_start = ThreadCpuTime();
+  const bool timed = limits.cpu_time != std::chrono::nanoseconds::max();
+  const std::chrono::nanoseconds cpu_start = timed ? ThreadCpuTime() : std::chrono::nanoseconds();
   uint64_t next_look = 0;
 
   // How the run ends if it does before another instruction.
@@ -305,7 +326,7 @@ void Sandbox::Rep::RunToEnd(Io& io, Cpu& cpu, Outcome* outcome) {
     }
     if (interrupted) return Outcome::End::kInterrupted;
     const uint64_t work = outcome->counters.instructions + calls.effort();
-    if (work < next_look) return std::nullopt;
+    if (!timed || work < next_look) return std::nullopt;
     next_look = work + kSlice;
     if (ThreadCpuTime() - cpu_start <= limits.cpu_time) return std::nullopt;
     outcome->limit = Limit::kCpuTime;

@@ -82,6 +82,7 @@ struct Limits {
   uint64_t output = kUnlimited;  // bytes to descriptor 1; a write that would pass it moves nothing
   // Of the thread that runs the guest.
   std::chrono::nanoseconds cpu_time = std::chrono::nanoseconds::max();
+  bool operator==(const Limits&) const = default;
 };
 
 enum class Engine : uint8_t {
@@ -121,7 +122,7 @@ struct Options {
   std::vector<std::string> arguments;
 };
 
-// One run of a program. Run from one thread; Interrupt from any.
+// One run of a program, or several, one after the other. Run from one thread; Interrupt from any.
 class Sandbox {
  public:
   // INVALID_ARGUMENT for arguments that can't be passed, RESOURCE_EXHAUSTED if the image and its
@@ -132,8 +133,13 @@ class Sandbox {
   Sandbox(const Sandbox&) = delete;
   Sandbox& operator=(const Sandbox&) = delete;
 
-  // Runs the guest to its end. REQUIRES: called once.
+  // Runs the guest to its end. REQUIRES: called once, and once more after each Reset.
   Outcome Run(Io& io);
+
+  // Makes it what Create would make with these limits and arguments and the other options as they
+  // were, at less cost: memory, registers, counters, all is as if there had been no run. Errors are
+  // Create's; after one, only another Reset is left. Not while it runs, or is interrupted.
+  absl::Status Reset(Limits limits, const std::vector<std::string>& arguments);
 
   Engine engine() const;
   // What the sandbox got, which may not be what was asked for.

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -144,16 +145,64 @@ absl::StatusOr<RequestHeader> ReadHeader() {
   return DecodeRequestHeader(*bytes);
 }
 
-absl::Status Decode(const Decoder& decoder, const RequestHeader& header, WorkerIo* io,
-                    Report* report) {
+// A worker's sandbox, for one decode after the other. One that is ready for the decode before is
+// most often ready for the next, and gets ready while nobody waits.
+class WorkerSandbox {
+ public:
+  explicit WorkerSandbox(const Decoder& decoder) : decoder_(decoder) {
+    // The limits are a guess, and what is wrong with it may not matter.
+    GetReady({}, {}).IgnoreError();
+  }
+
+  // For these limits and arguments. Else as after Sandbox::Create.
+  absl::StatusOr<Sandbox*> Get(const Limits& limits, std::vector<std::string> arguments) {
+    if (!ready_ || limits != limits_ || arguments != arguments_) {
+      if (absl::Status status = GetReady(limits, std::move(arguments)); !status.ok()) return status;
+    }
+    ready_ = false;
+    return sandbox_.get();
+  }
+
+  // For what the last one was for.
+  void GetReadyAgain() {
+    if (!ready_) GetReady(limits_, std::move(arguments_)).IgnoreError();
+  }
+
+ private:
+  absl::Status GetReady(const Limits& limits, std::vector<std::string> arguments) {
+    limits_ = limits;
+    arguments_ = std::move(arguments);
+    absl::Status status;
+    if (sandbox_) {
+      status = sandbox_->Reset(limits_, arguments_);
+    } else {
+      absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
+          Sandbox::Create(decoder_.program,
+                          {.limits = limits_,
+                           .profile = decoder_.preparation.profile,
+                           .placement = Placement::kExclusive,
+                           .count_instructions = decoder_.preparation.count_instructions,
+                           .arguments = arguments_});
+      status = sandbox.status();
+      if (sandbox.ok()) sandbox_ = *std::move(sandbox);
+    }
+    ready_ = status.ok();
+    return status;
+  }
+
+  const Decoder& decoder_;
+  std::unique_ptr<Sandbox> sandbox_;
+  bool ready_ = false;  // for these
+  Limits limits_;
+  std::vector<std::string> arguments_;
+};
+
+absl::Status Decode(const Decoder& decoder, const RequestHeader& header, WorkerSandbox* sandboxes,
+                    WorkerIo* io, Report* report) {
   const absl::StatusOr<std::string> arguments = ReadExactly(header.arguments_size);
   if (!arguments.ok()) return arguments.status();
-  const absl::StatusOr<std::unique_ptr<Sandbox>> sandbox = Sandbox::Create(
-      decoder.program, {.limits = header.limits,
-                        .profile = decoder.preparation.profile,
-                        .placement = Placement::kExclusive,
-                        .count_instructions = decoder.preparation.count_instructions,
-                        .arguments = DecodeArguments(*arguments)});
+  const absl::StatusOr<Sandbox*> sandbox =
+      sandboxes->Get(header.limits, DecodeArguments(*arguments));
   if (!sandbox.ok()) return sandbox.status();
   report->placement = (*sandbox)->placement();
   report->outcome = (*sandbox)->Run(*io);
@@ -162,11 +211,12 @@ absl::Status Decode(const Decoder& decoder, const RequestHeader& header, WorkerI
 }
 
 // One decode and its report. An error, after which no other can follow, is the connection's.
-absl::Status Answer(const Decoder& decoder, const RequestHeader& header) {
+absl::Status Answer(const Decoder& decoder, const RequestHeader& header,
+                    WorkerSandbox* sandboxes) {
   Report report;
   WorkerIo io(&report.diagnostics);
   try {
-    report.status = Decode(decoder, header, &io, &report);
+    report.status = Decode(decoder, header, sandboxes, &io, &report);
   } catch (const std::bad_alloc&) {
     report.status = absl::ResourceExhaustedError("out of memory");
   }
@@ -178,8 +228,10 @@ absl::Status Answer(const Decoder& decoder, const RequestHeader& header) {
 }
 
 // A worker's life: it is locked in once it knows how much memory its first guest may have. The
-// service sees to it that no later one may have more.
+// service sees to it that no later one may have more. Until then it may have to wait for long, and
+// gets ready.
 void Work(const Decoder& decoder) {
+  WorkerSandbox sandbox(decoder);
   absl::StatusOr<RequestHeader> header = ReadHeader();
   if (!header.ok()) return;
   if (absl::Status status = decoder.jail->Enter(WritableMemory(header->limits)); !status.ok()) {
@@ -189,7 +241,10 @@ void Work(const Decoder& decoder) {
         .IgnoreError();
     return;
   }
-  while (header.ok() && Answer(decoder, *header).ok()) header = ReadHeader();
+  while (header.ok() && Answer(decoder, *header, &sandbox).ok()) {
+    sandbox.GetReadyAgain();
+    header = ReadHeader();
+  }
 }
 
 absl::StatusOr<std::string> ReadImage(size_t size) {

@@ -209,8 +209,11 @@ std::optional<Layout> LayOut(const Image& image, uint64_t memory, uint32_t stack
                 .break_ceiling = image.initial_break() + static_cast<uint32_t>(heap)};
 }
 
-bool MapImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
-              Memory* memory, Registers* registers, std::string* error) {
+namespace {
+
+// Puts the arguments on the stack, which is mapped, and sets the registers.
+bool Start(const Image& image, const Layout& layout, std::span<const std::string> arguments,
+           Memory* memory, Registers* registers, std::string* error) {
   std::string strings(VX_ARGV0, sizeof(VX_ARGV0));
   const size_t own = strings.size();
   std::vector<uint32_t> offsets = {0};
@@ -234,17 +237,6 @@ bool MapImage(const Image& image, const Layout& layout, std::span<const std::str
                            std::to_string(stack_size));
   }
 
-  for (const Segment& segment : image.segments) {
-    const uint32_t first = segment.first_page(), count = segment.end_page() - first;
-    memory->Map(first, count, Memory::kRead | Memory::kWrite);
-    memory->Initialize(segment.address, segment.bytes);
-    if ((segment.permissions & Memory::kWrite) == 0) {
-      memory->Map(first, count, segment.permissions);
-    }
-  }
-  memory->Map(layout.stack_begin / Memory::kPageSize, stack_size / Memory::kPageSize,
-              Memory::kRead | Memory::kWrite);
-
   const uint32_t strings_at = layout.stack_end - static_cast<uint32_t>(strings.size());
   std::string frame;
   const auto push = [&frame](uint32_t word) {
@@ -263,6 +255,44 @@ bool MapImage(const Image& image, const Layout& layout, std::span<const std::str
   registers->eip = image.entry;
   registers->gpr[kEsp] = esp;
   return true;
+}
+
+uint32_t StackPages(const Layout& layout) {
+  return (layout.stack_end - layout.stack_begin) / Memory::kPageSize;
+}
+
+}  // namespace
+
+bool MapImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
+              Memory* memory, Registers* registers, std::string* error) {
+  for (const Segment& segment : image.segments) {
+    const uint32_t first = segment.first_page(), count = segment.end_page() - first;
+    memory->Map(first, count, Memory::kRead | Memory::kWrite);
+    memory->Initialize(segment.address, segment.bytes);
+    if ((segment.permissions & Memory::kWrite) == 0) {
+      memory->Map(first, count, segment.permissions);
+    }
+  }
+  memory->Map(layout.stack_begin / Memory::kPageSize, StackPages(layout),
+              Memory::kRead | Memory::kWrite);
+  return Start(image, layout, arguments, memory, registers, error);
+}
+
+bool RestoreImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
+                  Memory* memory, Registers* registers, std::string* error) {
+  uint64_t heap = memory->mapped_bytes() - (layout.stack_end - layout.stack_begin);
+  for (const Segment& segment : image.segments) {
+    heap -= PageBytes(segment);
+    if ((segment.permissions & Memory::kWrite) == 0) continue;
+    memory->Zero(segment.first_page(), segment.end_page() - segment.first_page());
+    memory->Initialize(segment.address, segment.bytes);
+  }
+  memory->Unmap(layout.initial_break / Memory::kPageSize,
+                static_cast<uint32_t>(heap / Memory::kPageSize));
+  memory->Zero(layout.stack_begin / Memory::kPageSize, StackPages(layout));
+  memory->RestartPeak();
+  *registers = Registers();
+  return Start(image, layout, arguments, memory, registers, error);
 }
 
 }  // namespace vx

@@ -103,6 +103,15 @@ void Memory::Unmap(uint32_t first, uint32_t count) {
   ++generation_;
 }
 
+void Memory::Zero(uint32_t first, uint32_t count) {
+  if (backing_ != nullptr) {
+    backing_->Zero(first, count);
+  } else {
+    for (uint32_t page = first; page != first + count; ++page) Find(page)->bytes.reset();
+  }
+  ++generation_;
+}
+
 bool Memory::Check(uint32_t address, uint32_t size, uint8_t permissions, uint32_t* fault) const {
   return CheckRange(address, size, permissions, fault);
 }

@@ -38,6 +38,8 @@ class Memory {
     // Mapped ones, which keep their bytes.
     virtual void Protect(uint32_t first, uint32_t count, uint8_t permissions) = 0;
     virtual void Unmap(uint32_t first, uint32_t count) = 0;
+    // Mapped and writable ones, which become zero again.
+    virtual void Zero(uint32_t first, uint32_t count) = 0;
 
     uint8_t* Page(uint32_t page) const;
   };
@@ -54,6 +56,9 @@ class Memory {
 
   // Unmaps: the bytes are gone, and host memory is given back.
   void Unmap(uint32_t first, uint32_t count);
+
+  // Makes pages zero again. REQUIRES: they are mapped and writable.
+  void Zero(uint32_t first, uint32_t count);
 
   // True if all of [address, address + size) has every permission asked for; else `fault` is the
   // first address that hasn't. A range that wraps past 4 GiB faults at the latest at 0. True for
@@ -86,9 +91,10 @@ class Memory {
   // may have become wrong: keepers of such pointers compare it.
   uint64_t generation() const { return generation_; }
 
-  // Bytes of all pages mapped now, and at their most.
+  // Bytes of all pages mapped now, and at their most since it was made or RestartPeak called.
   uint64_t mapped_bytes() const { return mapped_bytes_; }
   uint64_t peak_mapped_bytes() const { return peak_mapped_bytes_; }
+  void RestartPeak() { peak_mapped_bytes_ = mapped_bytes_; }
 
  private:
   struct Page;

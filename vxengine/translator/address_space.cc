@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <new>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 // So many are made present when they are mapped, rather than by a fault each.
 constexpr uint32_t kFewPages = 32;
+// So many of those that become zero again stay present.
+constexpr uint32_t kKept = 64;
 
 constexpr uintptr_t kLowest = VX_LOWEST_ADDRESS;
 
@@ -74,6 +77,31 @@ void AddressSpace::Protect(uint32_t first, uint32_t count, uint8_t permissions) 
 
 void AddressSpace::Unmap(uint32_t first, uint32_t count) {
   Remap(base_, first, count, PROT_NONE, 0);
+}
+
+// What is present is zeroed where it is, for a fault costs more; the rest is dropped, for what isn't
+// present may have been swapped out. (In a jail it can be asked for low addresses alone.)
+void AddressSpace::Zero(uint32_t first, uint32_t count) {
+  std::vector<unsigned char> present(count);
+  if (exclusive() && mincore(Page(first), size_t{count} * Memory::kPageSize, present.data()) != 0) {
+    throw std::bad_alloc();
+  }
+  uint32_t kept = 0;
+  for (uint32_t n = 0; n < count;) {
+    const uint32_t run = n;
+    const bool keep = (present[n] & 1) != 0 && kept < kKept;
+    while (n < count && ((present[n] & 1) != 0 && kept < kKept) == keep) {
+      ++n;
+      kept += keep;
+    }
+    uint8_t* const at = Page(first + run);
+    const size_t size = size_t{n - run} * Memory::kPageSize;
+    if (keep) {
+      memset(at, 0, size);
+    } else if (madvise(at, size, MADV_DONTNEED) != 0) {
+      throw std::bad_alloc();
+    }
+  }
 }
 
 }  // namespace vx

@@ -30,6 +30,7 @@ class AddressSpace final : public Memory::Backing {
   void Map(uint32_t first, uint32_t count, uint8_t permissions) override;
   void Protect(uint32_t first, uint32_t count, uint8_t permissions) override;
   void Unmap(uint32_t first, uint32_t count) override;
+  void Zero(uint32_t first, uint32_t count) override;
 
  private:
   explicit AddressSpace(uintptr_t base) : base_(base) {}

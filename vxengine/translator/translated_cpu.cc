@@ -71,6 +71,11 @@ RunMemory::~RunMemory() {
   munmap(reinterpret_cast<void*>(base_), kSize);
 }
 
+void RunMemory::RenewContext() {
+  context()->~Context();
+  new (context()) Context;
+}
+
 void RunMemory::ResetStack(uint64_t underflow) {
   *reinterpret_cast<uint64_t*>(stack_top()) = underflow;
 }
@@ -78,16 +83,19 @@ void RunMemory::ResetStack(uint64_t underflow) {
 TranslatedCpu::TranslatedCpu() = default;
 TranslatedCpu::~TranslatedCpu() = default;
 
-absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(Translations* translations,
-                                                                     AddressSpace* space,
-                                                                     Memory* memory,
-                                                                     Profile profile,
-                                                                     bool counted) {
+absl::StatusOr<std::unique_ptr<TranslatedCpu>> TranslatedCpu::Create(
+    Translations* translations, AddressSpace* space, Memory* memory, Profile profile, bool counted,
+    std::unique_ptr<RunMemory> run_memory) {
   if (absl::Status status = InstallFaultHandlers(); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<RunMemory>> run_memory = RunMemory::Create();
-  if (!run_memory.ok()) return run_memory.status();
   std::unique_ptr<TranslatedCpu> cpu(new TranslatedCpu);
-  cpu->run_memory_ = *std::move(run_memory);
+  if (run_memory) {
+    run_memory->RenewContext();
+    cpu->run_memory_ = std::move(run_memory);
+  } else {
+    absl::StatusOr<std::unique_ptr<RunMemory>> made = RunMemory::Create();
+    if (!made.ok()) return made.status();
+    cpu->run_memory_ = *std::move(made);
+  }
   cpu->context_ = cpu->run_memory_->context();
   cpu->translations_ = translations;
   cpu->exclusive_ = space->exclusive();

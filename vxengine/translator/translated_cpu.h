@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,6 +32,7 @@ class RunMemory {
   ~RunMemory();
 
   Context* context() const { return reinterpret_cast<Context*>(base_ + kContext); }
+  void RenewContext();
   uint64_t stack_guard() const { return base_; }
   // Where the last return address lies, which is that of `underflow`.
   uint64_t stack_top() const { return base_ + kGuard + kStackSize - 16; }
@@ -55,11 +57,15 @@ class TranslatedCpu {
     kFailed,      // error() tells
   };
 
-  // All outlive it. `counted`: instructions are counted and bounded.
-  static absl::StatusOr<std::unique_ptr<TranslatedCpu>> Create(Translations* translations,
-                                                               AddressSpace* space, Memory* memory,
-                                                               Profile profile, bool counted);
+  // All pointers outlive it. `counted`: instructions are counted and bounded. `run_memory`: of one
+  // that is no more, or none.
+  static absl::StatusOr<std::unique_ptr<TranslatedCpu>> Create(
+      Translations* translations, AddressSpace* space, Memory* memory, Profile profile,
+      bool counted, std::unique_ptr<RunMemory> run_memory = nullptr);
   ~TranslatedCpu();
+
+  // All that can be done then is to destroy it.
+  std::unique_ptr<RunMemory> TakeRunMemory() { return std::move(run_memory_); }
 
   // The guest's state, but for x87 while it runs.
   Registers& registers() { return context_->registers; }
