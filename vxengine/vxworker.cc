@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -234,6 +235,7 @@ void Work(const Decoder& decoder) {
   WorkerSandbox sandbox(decoder);
   absl::StatusOr<RequestHeader> header = ReadHeader();
   if (!header.ok()) return;
+  prctl(PR_SET_NAME, "vxworker");
   if (absl::Status status = decoder.jail->Enter(WritableMemory(header->limits)); !status.ok()) {
     const std::string report = EncodeReport({.status = status});
     const std::string framed = EncodeSize(static_cast<uint32_t>(report.size())) + report;

@@ -57,7 +57,7 @@ absl::Status TakeDescriptors(const std::vector<UniqueFd>& fds) {
 
 [[noreturn]] void RunWorker(std::vector<UniqueFd> fds, pid_t zygote,
                             const std::function<void()>& work) {
-  prctl(PR_SET_NAME, "vxworker");  // for people who look at processes
+  prctl(PR_SET_NAME, "vxspare");  // for people who look at processes, until it has work
   absl::Status status = DieWithParent(zygote);
   if (status.ok()) status = TakeDescriptors(fds);
   if (status.ok()) work();

@@ -82,6 +82,32 @@ absl::StatusOr<UniqueFd> InMemory(std::string_view bytes) {
   return file;
 }
 
+struct WorkerPipes {
+  WorkerEnds ours, theirs;
+};
+
+absl::StatusOr<WorkerPipes> MakeWorkerPipes() {
+  absl::StatusOr<Ends> request = MakePipe(0), output = MakePipe(1), report = MakePipe(1),
+                       supervision = MakeSocket();
+  for (const absl::StatusOr<Ends>* ends : {&request, &output, &report, &supervision}) {
+    if (!ends->ok()) return ends->status();
+  }
+  return WorkerPipes{.ours = {std::move(request->ours), std::move(output->ours),
+                              std::move(report->ours), std::move(supervision->ours)},
+                     .theirs = {std::move(request->theirs), std::move(output->theirs),
+                                std::move(report->theirs), std::move(supervision->theirs)}};
+}
+
+// 0, or errno.
+int OrderWorker(const UniqueFd& orders, const WorkerEnds& theirs) {
+  std::array<int, kForkDescriptors> fds;
+  fds[kRequestEnd] = theirs.request.get();
+  fds[kOutputEnd] = theirs.output.get();
+  fds[kReportEnd] = theirs.report.get();
+  fds[kSupervisionEnd] = theirs.supervision.get();
+  return SendMessage(orders.get(), kForkOrder, fds);
+}
+
 // What posix_spawn wants to be told, freed at the end.
 class SpawnPlan {
  public:
@@ -134,9 +160,12 @@ struct ZygotePool::Zygote {
   bool started = false;
   absl::Status status;     // whether it could be
   UniqueFd pidfd, orders;  // this side's
-  bool has_told = false;   // of its layers, or died before
+  bool leaves = false;
+  bool has_told = false;  // of its layers, or died before
   std::optional<uint32_t> layers;
   absl::Time used;
+  bool wants_spare = false;
+  std::optional<WorkerEnds> spare;  // of a worker that waits for its first request
 };
 
 ZygotePool::ZygotePool(std::string path, Limits limits, Layers layers)
@@ -187,6 +216,9 @@ void ZygotePool::ThreadMain() {
       lock.lock();
       zygote->started = true;
       changed_.notify_all();
+    }
+    for (const ZygotePtr& zygote : std::vector<ZygotePtr>(zygotes_)) {
+      if (zygote->wants_spare && !zygote->spare) OrderSpare(zygote.get(), &lock);
     }
     const int timeout = Tidy();
     std::vector<pollfd> polls = {{.fd = wake_.get(), .events = POLLIN}};
@@ -258,6 +290,8 @@ void ZygotePool::Dismiss(const ZygotePtr& zygote) {
   const auto found = std::find(zygotes_.begin(), zygotes_.end(), zygote);
   if (found == zygotes_.end()) return;
   shutdown(zygote->orders.get(), SHUT_WR);
+  zygote->leaves = true;
+  zygote->spare.reset();  // which ends with its request
   leaving_.push_back(zygote);
   zygotes_.erase(found);
 }
@@ -292,15 +326,29 @@ void ZygotePool::Start(Zygote* zygote) {
   zygote->status = start();
 }
 
-absl::StatusOr<ZygotePool::ZygotePtr> ZygotePool::Get(std::string_view elf,
-                                                      const Preparation& preparation) {
-  std::unique_lock lock(mutex_);
+// The one of them that has the decoder, or null. mutex_ is held.
+ZygotePool::ZygotePtr ZygotePool::Find(std::string_view elf, const Preparation& preparation) const {
   const auto found = std::find_if(zygotes_.begin(), zygotes_.end(), [&](const ZygotePtr& zygote) {
     return zygote->preparation == preparation && zygote->elf == elf;
   });
-  ZygotePtr zygote;
-  if (found != zygotes_.end()) {
-    zygote = *found;
+  return found != zygotes_.end() ? *found : nullptr;
+}
+
+// Has a worker forked before it is needed. mutex_ is held, but for a moment.
+void ZygotePool::OrderSpare(Zygote* zygote, std::unique_lock<std::mutex>* lock) {
+  zygote->wants_spare = false;
+  lock->unlock();
+  absl::StatusOr<WorkerPipes> pipes = MakeWorkerPipes();
+  const bool ordered = pipes.ok() && OrderWorker(zygote->orders, pipes->theirs) == 0;
+  lock->lock();
+  if (ordered && !zygote->leaves) zygote->spare = std::move(pipes->ours);
+}
+
+absl::StatusOr<ZygotePool::ZygotePtr> ZygotePool::Get(std::string_view elf,
+                                                      const Preparation& preparation) {
+  std::unique_lock lock(mutex_);
+  ZygotePtr zygote = Find(elf, preparation);
+  if (zygote) {
     zygote->used = absl::Now();
   } else {
     zygote = std::make_shared<Zygote>();
@@ -328,37 +376,54 @@ absl::StatusOr<uint32_t> ZygotePool::EnteredLayers() {
   return absl::UnavailableError("vxworker ended before it was locked in");
 }
 
+// With this, the zygote isn't taken for one that has no workers.
+std::unique_ptr<WorkerProcess> ZygotePool::AsWorker(const ZygotePtr& zygote, WorkerEnds ends) {
+  return std::make_unique<WorkerProcess>(
+      std::shared_ptr<const UniqueFd>(zygote, &zygote->pidfd), std::move(ends.supervision),
+      std::move(ends.request), std::move(ends.output), std::move(ends.report));
+}
+
+// The zygote's spare, or null.
+std::unique_ptr<WorkerProcess> ZygotePool::TakeSpare(std::string_view elf,
+                                                     const Preparation& preparation) {
+  ZygotePtr zygote;
+  WorkerEnds ends;
+  {
+    const std::lock_guard lock(mutex_);
+    zygote = Find(elf, preparation);
+    if (!zygote || !zygote->spare) return nullptr;
+    ends = *std::exchange(zygote->spare, std::nullopt);
+    zygote->used = absl::Now();
+    zygote->wants_spare = true;
+  }
+  Wake();
+  std::unique_ptr<WorkerProcess> worker = AsWorker(zygote, std::move(ends));
+  return worker->Attend() ? nullptr : std::move(worker);  // it may have ended in the meantime
+}
+
 absl::StatusOr<std::unique_ptr<WorkerProcess>> ZygotePool::NewWorker(std::string_view elf,
                                                                      Profile profile,
                                                                      bool count_instructions) {
-  absl::StatusOr<Ends> request = MakePipe(0), output = MakePipe(1), report = MakePipe(1),
-                       supervision = MakeSocket();
-  for (const absl::StatusOr<Ends>* ends : {&request, &output, &report, &supervision}) {
-    if (!ends->ok()) return ends->status();
-  }
-  std::array<int, kForkDescriptors> fds;
-  fds[kRequestEnd] = request->theirs.get();
-  fds[kOutputEnd] = output->theirs.get();
-  fds[kReportEnd] = report->theirs.get();
-  fds[kSupervisionEnd] = supervision->theirs.get();
   const Preparation preparation = {.elf_size = static_cast<uint32_t>(elf.size()),
                                    .profile = profile,
                                    .count_instructions = count_instructions,
                                    .layers = layers_.tried,
                                    .required_layers = layers_.required};
+  if (std::unique_ptr<WorkerProcess> spare = TakeSpare(elf, preparation)) return spare;
+  absl::StatusOr<WorkerPipes> pipes = MakeWorkerPipes();
+  if (!pipes.ok()) return pipes.status();
   // A zygote may have died, be dismissed in the meantime, or take no orders any more.
   int error = 0;
   for (int attempts = 0; attempts < 2; ++attempts) {
     const absl::StatusOr<ZygotePtr> zygote = Get(elf, preparation);
     if (!zygote.ok()) return zygote.status();
-    error = SendMessage((*zygote)->orders.get(), kForkOrder, fds);
-    if (error == 0) {
-      return std::make_unique<WorkerProcess>(
-          // With this, it isn't taken for one that has no workers.
-          std::shared_ptr<const UniqueFd>(*zygote, &(*zygote)->pidfd), std::move(supervision->ours),
-          std::move(request->ours), std::move(output->ours), std::move(report->ours));
-    }
+    error = OrderWorker((*zygote)->orders, pipes->theirs);
     const std::lock_guard lock(mutex_);
+    if (error == 0) {
+      (*zygote)->wants_spare = true;
+      Wake();
+      return AsWorker(*zygote, std::move(pipes->ours));
+    }
     Dismiss(*zygote);
   }
   return Unavailable("asking a zygote", error);

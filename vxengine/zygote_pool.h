@@ -21,6 +21,11 @@
 
 namespace vx {
 
+// This side, or the other, of a worker's pipes and of the socket where its zygote tells of it.
+struct WorkerEnds {
+  UniqueFd request, output, report, supervision;
+};
+
 // Starts zygotes when they are first needed, all from one thread of its own: a zygote asks the
 // kernel to be killed when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), and the
 // threads of a server come and go. Thread-safe. REQUIRES of the process: SIGCHLD isn't ignored, and
@@ -41,7 +46,8 @@ class ZygotePool {
   ZygotePool(std::string path, Limits limits, Layers layers);
   ~ZygotePool();  // kills what there still is
 
-  // A new worker of the decoder. UNAVAILABLE, with the reason, if there is none to be had.
+  // A new worker of the decoder, which has had no request. UNAVAILABLE, with the reason, if there is
+  // none to be had. Once a zygote has had a worker it keeps a spare, forked ahead of need.
   absl::StatusOr<std::unique_ptr<WorkerProcess>> NewWorker(std::string_view elf, Profile profile,
                                                            bool count_instructions);
 
@@ -57,7 +63,11 @@ class ZygotePool {
   void Listen(Zygote* zygote);
   int Tidy();
   void Wake();
+  ZygotePtr Find(std::string_view elf, const Preparation& preparation) const;
   absl::StatusOr<ZygotePtr> Get(std::string_view elf, const Preparation& preparation);
+  void OrderSpare(Zygote* zygote, std::unique_lock<std::mutex>* lock);
+  std::unique_ptr<WorkerProcess> TakeSpare(std::string_view elf, const Preparation& preparation);
+  static std::unique_ptr<WorkerProcess> AsWorker(const ZygotePtr& zygote, WorkerEnds ends);
   void Dismiss(const ZygotePtr& zygote);
 
   const std::string path_;

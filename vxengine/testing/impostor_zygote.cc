@@ -1,5 +1,6 @@
 // A zygote whose workers run a shell script instead of a decoder: FILE.sh, where FILE is this
 // program. It stands for workers that a guest has taken over.
+#include <poll.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,6 +18,9 @@ int main() {
   return vx::ServeOrders(
              absl::OkStatus(),
              [&] {
+               // As a worker does.
+               pollfd request = {.fd = vx::kRequestFd, .events = POLLIN, .revents = 0};
+               if (poll(&request, 1, -1) != 1 || (request.revents & POLLIN) == 0) return;
                char* const environment[] = {nullptr};
                execle("/bin/sh", "sh", script.c_str(), nullptr, environment);
              }).ok()
