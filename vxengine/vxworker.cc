@@ -42,11 +42,54 @@ namespace {
 // guest's code.
 constexpr uint64_t kOwnMemory = uint64_t{512} << 20;
 
+// A worker's sandbox, for one decode after the other. One that is ready for the decode before is
+// most often ready for the next, and gets ready while nobody waits.
+class WorkerSandbox {
+ public:
+  // `options`: its limits and arguments are a guess.
+  WorkerSandbox(std::shared_ptr<const Program> program, Options options)
+      : program_(std::move(program)), options_(std::move(options)) {
+    GetReady().IgnoreError();
+  }
+
+  const Program& program() const { return *program_; }
+
+  // What Sandbox::Create would give.
+  absl::StatusOr<Sandbox*> Get(const Limits& limits, std::vector<std::string> arguments) {
+    if (!ready_ || limits != options_.limits || arguments != options_.arguments) {
+      options_.limits = limits;
+      options_.arguments = std::move(arguments);
+      if (absl::Status status = GetReady(); !status.ok()) return status;
+    }
+    ready_ = false;
+    return sandbox_.get();
+  }
+
+  // For what it was ready for last. An error may not matter, and will be met again if it does.
+  absl::Status GetReady() {
+    absl::Status status;
+    if (sandbox_) {
+      status = sandbox_->Reset(options_.limits, options_.arguments);
+    } else {
+      absl::StatusOr<std::unique_ptr<Sandbox>> made = Sandbox::Create(program_, options_);
+      status = made.status();
+      if (made.ok()) sandbox_ = *std::move(made);
+    }
+    ready_ = status.ok();
+    return status;
+  }
+
+ private:
+  const std::shared_ptr<const Program> program_;
+  Options options_;
+  std::unique_ptr<Sandbox> sandbox_;
+  bool ready_ = false;
+};
+
 // What a zygote has ready for its workers.
 struct Decoder {
-  Preparation preparation;
-  std::shared_ptr<const Program> program;
   std::optional<WorkerJail> jail;
+  std::optional<WorkerSandbox> sandbox;
 };
 
 absl::Status Failed(const char* what, int error) {
@@ -146,60 +189,8 @@ absl::StatusOr<RequestHeader> ReadHeader() {
   return DecodeRequestHeader(*bytes);
 }
 
-// A worker's sandbox, for one decode after the other. One that is ready for the decode before is
-// most often ready for the next, and gets ready while nobody waits.
-class WorkerSandbox {
- public:
-  explicit WorkerSandbox(const Decoder& decoder) : decoder_(decoder) {
-    // The limits are a guess, and what is wrong with it may not matter.
-    GetReady({}, {}).IgnoreError();
-  }
-
-  // For these limits and arguments. Else as after Sandbox::Create.
-  absl::StatusOr<Sandbox*> Get(const Limits& limits, std::vector<std::string> arguments) {
-    if (!ready_ || limits != limits_ || arguments != arguments_) {
-      if (absl::Status status = GetReady(limits, std::move(arguments)); !status.ok()) return status;
-    }
-    ready_ = false;
-    return sandbox_.get();
-  }
-
-  // For what the last one was for.
-  void GetReadyAgain() {
-    if (!ready_) GetReady(limits_, std::move(arguments_)).IgnoreError();
-  }
-
- private:
-  absl::Status GetReady(const Limits& limits, std::vector<std::string> arguments) {
-    limits_ = limits;
-    arguments_ = std::move(arguments);
-    absl::Status status;
-    if (sandbox_) {
-      status = sandbox_->Reset(limits_, arguments_);
-    } else {
-      absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
-          Sandbox::Create(decoder_.program,
-                          {.limits = limits_,
-                           .profile = decoder_.preparation.profile,
-                           .placement = Placement::kExclusive,
-                           .count_instructions = decoder_.preparation.count_instructions,
-                           .arguments = arguments_});
-      status = sandbox.status();
-      if (sandbox.ok()) sandbox_ = *std::move(sandbox);
-    }
-    ready_ = status.ok();
-    return status;
-  }
-
-  const Decoder& decoder_;
-  std::unique_ptr<Sandbox> sandbox_;
-  bool ready_ = false;  // for these
-  Limits limits_;
-  std::vector<std::string> arguments_;
-};
-
-absl::Status Decode(const Decoder& decoder, const RequestHeader& header, WorkerSandbox* sandboxes,
-                    WorkerIo* io, Report* report) {
+absl::Status Decode(const RequestHeader& header, WorkerSandbox* sandboxes, WorkerIo* io,
+                    Report* report) {
   const absl::StatusOr<std::string> arguments = ReadExactly(header.arguments_size);
   if (!arguments.ok()) return arguments.status();
   const absl::StatusOr<Sandbox*> sandbox =
@@ -207,17 +198,16 @@ absl::Status Decode(const Decoder& decoder, const RequestHeader& header, WorkerS
   if (!sandbox.ok()) return sandbox.status();
   report->placement = (*sandbox)->placement();
   report->outcome = (*sandbox)->Run(*io);
-  report->description = Describe(report->outcome, *decoder.program);
+  report->description = Describe(report->outcome, sandboxes->program());
   return absl::OkStatus();
 }
 
 // One decode and its report. An error, after which no other can follow, is the connection's.
-absl::Status Answer(const Decoder& decoder, const RequestHeader& header,
-                    WorkerSandbox* sandboxes) {
+absl::Status Answer(const RequestHeader& header, WorkerSandbox* sandboxes) {
   Report report;
   WorkerIo io(&report.diagnostics);
   try {
-    report.status = Decode(decoder, header, sandboxes, &io, &report);
+    report.status = Decode(header, sandboxes, &io, &report);
   } catch (const std::bad_alloc&) {
     report.status = absl::ResourceExhaustedError("out of memory");
   }
@@ -229,10 +219,11 @@ absl::Status Answer(const Decoder& decoder, const RequestHeader& header,
 }
 
 // A worker's life: it is locked in once it knows how much memory its first guest may have. The
-// service sees to it that no later one may have more. Until then it may have to wait for long, and
-// gets ready.
-void Work(const Decoder& decoder) {
-  WorkerSandbox sandbox(decoder);
+// service sees to it that no later one may have more. Until then it waits, perhaps for long, and has
+// pages of its own of what its zygote got ready.
+void Work(Decoder& decoder) {
+  WorkerSandbox& sandbox = *decoder.sandbox;
+  sandbox.GetReady().IgnoreError();
   absl::StatusOr<RequestHeader> header = ReadHeader();
   if (!header.ok()) return;
   prctl(PR_SET_NAME, "vxworker");
@@ -243,8 +234,8 @@ void Work(const Decoder& decoder) {
         .IgnoreError();
     return;
   }
-  while (header.ok() && Answer(decoder, *header, &sandbox).ok()) {
-    sandbox.GetReadyAgain();
+  while (header.ok() && Answer(*header, &sandbox).ok()) {
+    sandbox.GetReady().IgnoreError();
     header = ReadHeader();
   }
 }
@@ -287,7 +278,6 @@ absl::Status Prepare(std::string_view parent, Decoder* decoder) {
   }
   const absl::StatusOr<Preparation> preparation = DecodePreparation(first.bytes);
   if (!preparation.ok()) return preparation.status();
-  decoder->preparation = *preparation;
   if (status = EnterLayersOf(*preparation); !status.ok()) return status;
   PrefaultHeap();
   const absl::StatusOr<Prepared> prepared = PrepareExclusive();
@@ -303,13 +293,16 @@ absl::Status Prepare(std::string_view parent, Decoder* decoder) {
   if (!image.ok()) return image.status();
   absl::StatusOr<std::shared_ptr<const Program>> program = Program::Load(*image);
   if (!program.ok()) return program.status();
-  decoder->program = *std::move(program);
   // What fails here may never be needed; a run that needs it fails in the same way.
-  decoder->program
+  (*program)
       ->TranslateAhead({.profile = preparation->profile,
                         .placement = prepared->placement,
                         .count_instructions = preparation->count_instructions})
       .IgnoreError();
+  decoder->sandbox.emplace(*std::move(program),
+                           Options{.profile = preparation->profile,
+                                   .placement = Placement::kExclusive,
+                                   .count_instructions = preparation->count_instructions});
   return absl::OkStatus();
 }
 
