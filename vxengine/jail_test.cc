@@ -86,6 +86,13 @@ TEST(Jail, AllowsWhatAWorkerNeeds) {
                     memset(block, 1, size * 2);
                     free(block);
                   }
+                  // The guest's memory, at a low address.
+                  void* const low =
+                      mmap(reinterpret_cast<void*>(0x10000000), 4096, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                  unsigned char present;
+                  if (mincore(low, 4096, &present) != 0) return 7;
+                  if (madvise(low, 4096, MADV_DONTNEED) != 0) return 8;
                   try {
                     throw std::bad_alloc();
                   } catch (const std::bad_alloc&) {
@@ -207,6 +214,8 @@ const Attempt kAttempts[] = {
      [] {
        return mremap(&g_pipe, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, 0x10000) == MAP_FAILED;
      }},
+    {"ask what is present of a file", [] { return syscall(SYS_mincore, 1ull << 32, 1, &g_pipe); }},
+    {"give other advice on memory", [] { return madvise(nullptr, 0, MADV_MERGEABLE); }, true},
     {"use pkey_mprotect", [] { return syscall(SYS_pkey_mprotect, 0x10000, 4096, PROT_EXEC, -1); }},
     {"wait for a futex", [] { return syscall(SYS_futex, &g_pipe, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0); },
      true},

@@ -189,8 +189,8 @@ absl::Status Sandbox::Reset(Limits limits, const std::vector<std::string>& argum
 
 absl::Status Sandbox::Rep::Start(const Limits& limits, const std::vector<std::string>& arguments) {
   if (limits.stack < VX_STACK_MIN) {
-    return absl::InvalidArgumentError(absl::StrCat("Limits::stack is ", limits.stack,
-                                                   " bytes, the least is ", VX_STACK_MIN));
+    return absl::InvalidArgumentError(
+        absl::StrCat("Limits::stack is ", limits.stack, " bytes, the least is ", VX_STACK_MIN));
   }
   const Image& image = program->rep().image;
   std::string error;

@@ -190,6 +190,125 @@ TEST(Sandbox, RunsAlikeEachTime) {
   EXPECT_EQ(ToJson(first), ToJson(second));
 }
 
+// A guest that writes out all it finds at its start, and leaves something else everywhere.
+class ResetTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kReadOnly = 0x08200000, kHeap = kReadOnly + 0x1000;
+  static constexpr uint32_t kData = 0x90000, kStack = 0x60000, kHeapSize = 0x100000;
+
+  static std::string Guest() {
+    const auto at = [](std::initializer_list<uint8_t> code, uint32_t address) {
+      return Bytes(code) + Imm32(address);
+    };
+    const auto fill = [](uint32_t address, uint32_t size) {
+      return Mov(kEdi, address) + Mov(kEcx, size / 4) + Mov(kEax, 0xa5a5a5a5) +
+             Bytes({0xfc, 0xf3, 0xab});  // cld; rep stosd
+    };
+    constexpr uint32_t kSaved = kDataAddress + 0x2000;
+    const std::string code =
+        Bytes({0x60, 0x9c}) +                  // pushad; pushfd
+        at({0x0f, 0xae, 0x1d}, kSaved) +       // stmxcsr [saved]
+        at({0xd9, 0x35}, kSaved + 0x10) +      // fnstenv [saved + 16]
+        at({0x0f, 0x11, 0x05}, kSaved + 48) +  // movups [saved + 48], xmm0
+        at({0x0f, 0x11, 0x3d}, kSaved + 64) +  // movups [saved + 64], xmm7
+        Write(1, kHeap, 1) +                   // of which there is none yet
+        at({0xa3}, kSaved + 80) +              // mov [saved + 80], eax
+        Call(VX_CALL_BRK, kHeap + kHeapSize) + Write(1, kHeap, kHeapSize) +
+        Write(1, kDataAddress, kData) + Write(1, kReadOnly, 0x1000) +
+        Write(1, kCodeAddress - kStack, kStack) +
+        // And now all of it is spoilt.
+        fill(kHeap, kHeapSize) + fill(kDataAddress, kData) + fill(kCodeAddress - kStack, kStack) +
+        at({0xc7, 0x05}, kDataAddress) + Imm32(0x7fc0) +  // mov dword [data], 0x7fc0
+        at({0x0f, 0xae, 0x15}, kDataAddress) +            // ldmxcsr [data]
+        at({0xc7, 0x05}, kDataAddress) + Imm32(0x027f) +  // mov dword [data], 0x027f
+        at({0xd9, 0x2d}, kDataAddress) +                  // fldcw [data]
+        Bytes({0xd9, 0xe8, 0xd9, 0xeb}) +                 // fld1; fldpi
+        at({0x0f, 0x10, 0x05}, kDataAddress) +            // movups xmm0, [data]
+        at({0x0f, 0x10, 0x3d}, kDataAddress) +            // movups xmm7, [data]
+        Call(VX_CALL_BRK, kHeap + 0x1000) + Call(VX_CALL_BRK, kHeap + 0x50000) +
+        fill(kHeap, 0x50000) + Mov(kEbp, 0x12345678) + Bytes({0xfd, 0x0f, 0x0b});  // std; ud2
+    return testing::BuildElf(
+        {.entry = kCodeAddress,
+         .segments = {
+             {.vaddr = kCodeAddress, .bytes = code, .flags = testing::kElfR | testing::kElfX},
+             {.vaddr = kDataAddress,
+              .bytes = std::string(0x1800, 'd'),
+              .memsz = kData,
+              .flags = testing::kElfR | testing::kElfW},
+             {.vaddr = kReadOnly, .bytes = "read only"}}});
+  }
+
+  // All that can be seen of a run.
+  static std::string Seen(Sandbox& sandbox) {
+    StringIo io;
+    const Outcome outcome = sandbox.Run(io);
+    return ToJson(outcome) + io.output;
+  }
+};
+
+TEST_F(ResetTest, MakesASandboxAsNew) {
+  const auto program = Load(Guest());
+  const uint64_t fixed = kStack + 0x2000 + kData;
+  const Options usual = {.limits = {.stack = kStack}};
+  const std::vector<Options> all = {
+      usual,
+      {.limits = {.stack = kStack}, .arguments = {"one", "another"}},
+      {.limits = {.stack = 2 * kStack}},
+      {.limits = {.memory = fixed + 0x80000, .stack = kStack}},  // no heap, and so a page fault
+      {.limits = {.stack = kStack, .instructions = 100'000}},
+      {.limits = {.stack = kStack, .output = kHeapSize}},
+  };
+  std::vector<std::string> expected;
+  for (const Options& options : all) {
+    expected.push_back(Seen(**Sandbox::Create(program, OnTheEngine(options))));
+  }
+  EXPECT_THAT(expected[0], HasSubstr("invalid opcode"));
+  const auto sandbox = *Sandbox::Create(program, OnTheEngine(usual));
+  EXPECT_TRUE(Seen(*sandbox) == expected[0]);
+  for (size_t first = 0; first < all.size(); ++first) {
+    for (size_t second = 0; second < all.size(); ++second) {
+      for (size_t n : {first, second, second}) {
+        ASSERT_TRUE(sandbox->Reset(all[n].limits, all[n].arguments).ok());
+        EXPECT_EQ(sandbox->placement(), the_placement);
+        EXPECT_TRUE(Seen(*sandbox) == expected[n]) << second << " after " << first;
+      }
+    }
+  }
+  // Without a run between, and after what is refused.
+  for (int n = 0; n < 2; ++n) {
+    ASSERT_TRUE(sandbox->Reset(all[1].limits, all[1].arguments).ok());
+    EXPECT_EQ(sandbox->Reset({.memory = fixed - 1, .stack = kStack}, {}).code(),
+              absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(sandbox->Reset(usual.limits, {std::string(VX_ARGUMENTS_MAX, 'a')}).code(),
+              absl::StatusCode::kInvalidArgument);
+    ASSERT_TRUE(sandbox->Reset(usual.limits, {}).ok());
+    EXPECT_TRUE(Seen(*sandbox) == expected[0]);
+  }
+}
+
+TEST_F(ResetTest, TakesTheHeapAway) {
+  // cmp dword [esp], 1; jne to the last; brk, exit; mov eax, [heap]
+  const uint32_t heap = kDataAddress + kDataSize;
+  const std::string grows = Call(VX_CALL_BRK, heap + 0x1000) + Exit(0);
+  const std::string code =
+      Bytes({0x83, 0x3c, 0x24, 0x01, 0x75, static_cast<uint8_t>(grows.size())}) + grows +
+      Bytes({0xa1}) + Imm32(heap);
+  const auto sandbox = *Sandbox::Create(Load(CodeElf(code)), OnTheEngine({}));
+  StringIo io;
+  EXPECT_EQ(sandbox->Run(io).end, End::kExited);
+  ASSERT_TRUE(sandbox->Reset({}, {"look"}).ok());
+  ExpectPageFault(sandbox->Run(io), Access::kRead, heap, kCodeAddress + 6 + grows.size());
+}
+
+TEST_F(ResetTest, UndoesAnInterrupt) {
+  const auto sandbox = *Sandbox::Create(Load(CodeElf(Exit(0))), OnTheEngine({}));
+  sandbox->Interrupt();
+  StringIo io;
+  EXPECT_EQ(sandbox->Run(io).end, End::kInterrupted);
+  ASSERT_TRUE(sandbox->Reset({}, {}).ok());
+  EXPECT_EQ(sandbox->Run(io).end, End::kExited);
+}
+
 TEST(Sandbox, OneProgramRunsOnManyThreads) {
   const auto program = Load(CodeElf(Copy(3)));
   std::vector<std::thread> threads;

@@ -219,8 +219,8 @@ absl::Status Answer(const RequestHeader& header, WorkerSandbox* sandboxes) {
 }
 
 // A worker's life: it is locked in once it knows how much memory its first guest may have. The
-// service sees to it that no later one may have more. Until then it waits, perhaps for long, and has
-// pages of its own of what its zygote got ready.
+// service sees to it that no later one may have more. Until then it waits, perhaps for long, and
+// has pages of its own of what its zygote got ready.
 void Work(Decoder& decoder) {
   WorkerSandbox& sandbox = *decoder.sandbox;
   sandbox.GetReady().IgnoreError();

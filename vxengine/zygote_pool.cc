@@ -378,9 +378,9 @@ absl::StatusOr<uint32_t> ZygotePool::EnteredLayers() {
 
 // With this, the zygote isn't taken for one that has no workers.
 std::unique_ptr<WorkerProcess> ZygotePool::AsWorker(const ZygotePtr& zygote, WorkerEnds ends) {
-  return std::make_unique<WorkerProcess>(
-      std::shared_ptr<const UniqueFd>(zygote, &zygote->pidfd), std::move(ends.supervision),
-      std::move(ends.request), std::move(ends.output), std::move(ends.report));
+  return std::make_unique<WorkerProcess>(std::shared_ptr<const UniqueFd>(zygote, &zygote->pidfd),
+                                         std::move(ends.supervision), std::move(ends.request),
+                                         std::move(ends.output), std::move(ends.report));
 }
 
 // The zygote's spare, or null.

@@ -46,8 +46,8 @@ class ZygotePool {
   ZygotePool(std::string path, Limits limits, Layers layers);
   ~ZygotePool();  // kills what there still is
 
-  // A new worker of the decoder, which has had no request. UNAVAILABLE, with the reason, if there is
-  // none to be had. Once a zygote has had a worker it keeps a spare, forked ahead of need.
+  // A new worker of the decoder, which has had no request. UNAVAILABLE, with the reason, if there
+  // is none to be had. Once a zygote has had a worker it keeps a spare, forked ahead of need.
   absl::StatusOr<std::unique_ptr<WorkerProcess>> NewWorker(std::string_view elf, Profile profile,
                                                            bool count_instructions);
 

@@ -1,6 +1,6 @@
 // What the benchmark `decode` times: small decodes one after the other, in one way of running them.
-// Prints one JSON object: the seconds they took, of these those to the first bytes of output, and how
-// many bytes each gave, always the same.
+// Prints one JSON object: the seconds they took, of these those to the first bytes of output, and
+// how many bytes each gave, always the same.
 #include <cstdlib>
 #include <fstream>
 #include <functional>

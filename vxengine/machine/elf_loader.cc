@@ -211,19 +211,29 @@ std::optional<Layout> LayOut(const Image& image, uint64_t memory, uint32_t stack
 
 namespace {
 
-// Puts the arguments on the stack, which is mapped, and sets the registers.
-bool Start(const Image& image, const Layout& layout, std::span<const std::string> arguments,
-           Memory* memory, Registers* registers, std::string* error) {
+// What lies on the stack at the start.
+struct InitialStack {
+  std::string strings, frame;
+  uint32_t strings_at = 0, esp = 0;
+};
+
+std::optional<InitialStack> LayOutArguments(const Layout& layout,
+                                            std::span<const std::string> arguments,
+                                            std::string* error) {
+  const auto fail = [error](const std::string& message) {
+    *error = message;
+    return std::nullopt;
+  };
   std::string strings(VX_ARGV0, sizeof(VX_ARGV0));
   const size_t own = strings.size();
   std::vector<uint32_t> offsets = {0};
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].find('\0') != std::string::npos) {
-      return Fail(error, "argument " + std::to_string(i + 1) + " has a NUL byte inside");
+      return fail("argument " + std::to_string(i + 1) + " has a NUL byte inside");
     }
     if (strings.size() - own + arguments[i].size() + 1 > VX_ARGUMENTS_MAX) {
-      return Fail(error, "the arguments take more than " + std::to_string(VX_ARGUMENTS_MAX) +
-                             " bytes with their NULs");
+      return fail("the arguments take more than " + std::to_string(VX_ARGUMENTS_MAX) +
+                  " bytes with their NULs");
     }
     offsets.push_back(strings.size());
     strings.append(arguments[i].c_str(), arguments[i].size() + 1);
@@ -233,10 +243,9 @@ bool Start(const Image& image, const Layout& layout, std::span<const std::string
   const uint32_t words = offsets.size() + 3;
   const uint64_t needed = strings.size() + uint64_t{words} * 4 + 15;
   if (needed > stack_size) {
-    return Fail(error, "the arguments take " + std::to_string(needed) + " bytes of a stack of " +
-                           std::to_string(stack_size));
+    return fail("the arguments take " + std::to_string(needed) + " bytes of a stack of " +
+                std::to_string(stack_size));
   }
-
   const uint32_t strings_at = layout.stack_end - static_cast<uint32_t>(strings.size());
   std::string frame;
   const auto push = [&frame](uint32_t word) {
@@ -246,15 +255,20 @@ bool Start(const Image& image, const Layout& layout, std::span<const std::string
   for (uint32_t offset : offsets) push(strings_at + offset);
   push(0);
   push(0);
-  const uint32_t esp = (strings_at - words * 4) & ~uint32_t{15};
+  return InitialStack{.strings = std::move(strings),
+                      .frame = std::move(frame),
+                      .strings_at = strings_at,
+                      .esp = (strings_at - words * 4) & ~uint32_t{15}};
+}
+
+void Start(const Image& image, const InitialStack& stack, Memory* memory, Registers* registers) {
   const auto bytes = [](const std::string& s) {
     return std::span(reinterpret_cast<const uint8_t*>(s.data()), s.size());
   };
-  memory->Initialize(strings_at, bytes(strings));
-  memory->Initialize(esp, bytes(frame));
+  memory->Initialize(stack.strings_at, bytes(stack.strings));
+  memory->Initialize(stack.esp, bytes(stack.frame));
   registers->eip = image.entry;
-  registers->gpr[kEsp] = esp;
-  return true;
+  registers->gpr[kEsp] = stack.esp;
 }
 
 uint32_t StackPages(const Layout& layout) {
@@ -265,6 +279,8 @@ uint32_t StackPages(const Layout& layout) {
 
 bool MapImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
               Memory* memory, Registers* registers, std::string* error) {
+  const std::optional<InitialStack> stack = LayOutArguments(layout, arguments, error);
+  if (!stack) return false;
   for (const Segment& segment : image.segments) {
     const uint32_t first = segment.first_page(), count = segment.end_page() - first;
     memory->Map(first, count, Memory::kRead | Memory::kWrite);
@@ -275,24 +291,28 @@ bool MapImage(const Image& image, const Layout& layout, std::span<const std::str
   }
   memory->Map(layout.stack_begin / Memory::kPageSize, StackPages(layout),
               Memory::kRead | Memory::kWrite);
-  return Start(image, layout, arguments, memory, registers, error);
+  Start(image, *stack, memory, registers);
+  return true;
 }
 
 bool RestoreImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
                   Memory* memory, Registers* registers, std::string* error) {
-  uint64_t heap = memory->mapped_bytes() - (layout.stack_end - layout.stack_begin);
+  const std::optional<InitialStack> stack = LayOutArguments(layout, arguments, error);
+  if (!stack) return false;
+  uint64_t heap_pages = memory->mapped_bytes() / Memory::kPageSize - StackPages(layout);
   for (const Segment& segment : image.segments) {
-    heap -= PageBytes(segment);
+    const uint32_t first = segment.first_page(), count = segment.end_page() - first;
+    heap_pages -= count;
     if ((segment.permissions & Memory::kWrite) == 0) continue;
-    memory->Zero(segment.first_page(), segment.end_page() - segment.first_page());
+    memory->Zero(first, count);
     memory->Initialize(segment.address, segment.bytes);
   }
-  memory->Unmap(layout.initial_break / Memory::kPageSize,
-                static_cast<uint32_t>(heap / Memory::kPageSize));
+  memory->Unmap(layout.initial_break / Memory::kPageSize, static_cast<uint32_t>(heap_pages));
   memory->Zero(layout.stack_begin / Memory::kPageSize, StackPages(layout));
   memory->RestartPeak();
   *registers = Registers();
-  return Start(image, layout, arguments, memory, registers, error);
+  Start(image, *stack, memory, registers);
+  return true;
 }
 
 }  // namespace vx

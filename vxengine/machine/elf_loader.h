@@ -75,8 +75,8 @@ bool MapImage(const Image& image, const Layout& layout, std::span<const std::str
               Memory* memory, Registers* registers, std::string* error);
 
 // Makes memory that MapImage mapped for this image and layout, and that a run has used since, what
-// MapImage would make of one where nothing is mapped, and the registers likewise. Pages that a guest
-// can't write are left alone. `layout` may have another ceiling of the break than then.
+// MapImage would make of one where nothing is mapped, and the registers likewise. Pages that a
+// guest can't write are left alone. `layout` may have another ceiling of the break than then.
 bool RestoreImage(const Image& image, const Layout& layout, std::span<const std::string> arguments,
                   Memory* memory, Registers* registers, std::string* error);
 

@@ -128,12 +128,32 @@ TEST(MemoryTest, TheLoaderWritesWhateverThePermissions) {
   EXPECT_EQ(back, bytes);
 }
 
+TEST(MemoryTest, PagesBecomeZeroAgain) {
+  Memory memory;
+  memory.Map(0x10, 3, kReadWrite);
+  uint32_t fault = 0, value = 0;
+  for (uint32_t address : {0x10ffc, 0x11000, 0x12000}) {
+    ASSERT_TRUE(memory.Store<uint32_t>(address, 7, &fault));
+  }
+  const uint64_t generation = memory.generation();
+  memory.Zero(0x11, 1);
+  EXPECT_NE(memory.generation(), generation);
+  ASSERT_TRUE(memory.Load<uint32_t>(0x11000, &value, &fault));
+  EXPECT_EQ(value, 0u);
+  for (uint32_t address : {0x10ffc, 0x12000}) {
+    ASSERT_TRUE(memory.Load<uint32_t>(address, &value, &fault));
+    EXPECT_EQ(value, 7u);
+  }
+}
+
 TEST(MemoryTest, ThePeakOutlivesUnmapping) {
   Memory memory;
   memory.Map(0x100, 1024, kReadWrite);
   memory.Unmap(0x100, 1000);
   EXPECT_EQ(memory.mapped_bytes(), 24u * 0x1000);
   EXPECT_EQ(memory.peak_mapped_bytes(), 1024u * 0x1000);
+  memory.RestartPeak();
+  EXPECT_EQ(memory.peak_mapped_bytes(), 24u * 0x1000);
 }
 
 TEST(MemoryTest, TheGenerationTellsThatPagePointersAreStale) {

@@ -79,8 +79,8 @@ void AddressSpace::Unmap(uint32_t first, uint32_t count) {
   Remap(base_, first, count, PROT_NONE, 0);
 }
 
-// What is present is zeroed where it is, for a fault costs more; the rest is dropped, for what isn't
-// present may have been swapped out. (In a jail it can be asked for low addresses alone.)
+// What is present is zeroed where it is, for a fault costs more; the rest is dropped, for what
+// isn't present may have been swapped out. (In a jail it can be asked for low addresses alone.)
 void AddressSpace::Zero(uint32_t first, uint32_t count) {
   std::vector<unsigned char> present(count);
   if (exclusive() && mincore(Page(first), size_t{count} * Memory::kPageSize, present.data()) != 0) {
