@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -201,7 +202,10 @@ absl::Status Exchange::Send() {
 // What is there to be read, nothing if that is nothing yet or never again (`from` is closed then).
 absl::StatusOr<std::string_view> Exchange::Receive(UniqueFd& from) {
   const ssize_t count = read(from.get(), buffer_.data(), buffer_.size());
-  if (count > 0) return std::string_view(buffer_.data(), count);
+  if (count > 0) {
+    worker_.HasSpoken();
+    return std::string_view(buffer_.data(), count);
+  }
   if (count == 0) {
     from.Reset();
   } else if (errno != EAGAIN && errno != EINTR) {
@@ -294,35 +298,40 @@ absl::StatusOr<DecodeResult> Judge(std::string_view report_bytes, uint64_t recei
                       .diagnostics = std::move(report->diagnostics)};
 }
 
+// A worker, and what it can decode.
+struct SessionWorker {
+  std::string decoder;  // moved along with it, not copied: it may be large
+  Profile profile;
+  bool counts;
+  uint64_t memory;  // a guest may have that much in it
+  std::unique_ptr<WorkerProcess> process;
+};
+
 // Workers that wait for another decode.
 class WorkerSession final : public DecodeSession {
  public:
-  // One for the request, or null.
-  std::unique_ptr<WorkerProcess> Take(const DecodeRequest& request) {
+  // One for the request, if there is one.
+  std::optional<SessionWorker> Take(const DecodeRequest& request) {
     const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) {
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const SessionWorker& w) {
       return w.profile == request.profile && w.counts == Counts(request) &&
              w.memory >= request.limits.memory && w.decoder == request.decoder;
     });
-    if (found == waiting_.end()) return nullptr;
-    std::unique_ptr<WorkerProcess> worker = std::move(found->worker);
+    if (found == waiting_.end()) return std::nullopt;
+    SessionWorker worker = std::move(*found);
     waiting_.erase(found);
     return worker;
   }
 
   // Keeps it, in place of the one that has waited longest where there are many.
-  void Put(const DecodeRequest& request, std::unique_ptr<WorkerProcess> worker) {
+  void Put(SessionWorker worker) {
     std::unique_ptr<WorkerProcess> leaves;  // which takes a moment, without the lock
     const std::lock_guard lock(mutex_);
     if (waiting_.size() == kMost) {
-      leaves = std::move(waiting_.front().worker);
+      leaves = std::move(waiting_.front().process);
       waiting_.erase(waiting_.begin());
     }
-    waiting_.push_back({.decoder = std::string(request.decoder),
-                        .profile = request.profile,
-                        .counts = Counts(request),
-                        .memory = request.limits.memory,
-                        .worker = std::move(worker)});
+    waiting_.push_back(std::move(worker));
   }
 
   static bool Counts(const DecodeRequest& request) {
@@ -332,16 +341,8 @@ class WorkerSession final : public DecodeSession {
  private:
   static constexpr size_t kMost = 2;
 
-  struct Waiting {
-    std::string decoder;
-    Profile profile;
-    bool counts;
-    uint64_t memory;  // a guest may have that much in it
-    std::unique_ptr<WorkerProcess> worker;
-  };
-
   std::mutex mutex_;
-  std::vector<Waiting> waiting_;  // guarded by mutex_
+  std::vector<SessionWorker> waiting_;  // guarded by mutex_
 };
 
 class DecodeServiceImpl final : public WorkerDecodeService {
@@ -357,21 +358,27 @@ class DecodeServiceImpl final : public WorkerDecodeService {
     absl::Status status = CheckRequest(request);
     if (!status.ok()) return status;
     auto* const session = static_cast<WorkerSession*>(request.session);
-    std::unique_ptr<WorkerProcess> worker = session != nullptr ? session->Take(request) : nullptr;
-    if (worker == nullptr) {
+    std::optional<SessionWorker> worker;
+    if (session != nullptr) worker = session->Take(request);
+    if (!worker) {
+      const bool counts = WorkerSession::Counts(request);
       absl::StatusOr<std::unique_ptr<WorkerProcess>> made =
-          zygotes_.NewWorker(request.decoder, request.profile, WorkerSession::Counts(request));
+          zygotes_.NewWorker(request.decoder, request.profile, counts);
       if (!made.ok()) return made.status();
-      worker = *std::move(made);
+      worker = {.decoder = std::string(session != nullptr ? request.decoder : ""),
+                .profile = request.profile,
+                .counts = counts,
+                .memory = request.limits.memory,
+                .process = *std::move(made)};
     }
-    Exchange exchange(request, source, sink, *worker);
+    Exchange exchange(request, source, sink, *worker->process);
     status = exchange.Run();
     absl::StatusOr<DecodeResult> result =
         status.ok() ? Judge(exchange.report(), exchange.received()) : status;
     if (result.ok() && session != nullptr && exchange.worker_waits()) {
-      session->Put(request, std::move(worker));
+      session->Put(*std::move(worker));
     } else {
-      const absl::Status end = worker->Bury();
+      const absl::Status end = worker->process->Bury();
       if (status.ok() && exchange.report().empty() && !end.ok()) {
         return absl::InternalError(
             absl::StrCat(end.message(), " after ", exchange.received(), " bytes of output"));

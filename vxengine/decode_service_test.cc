@@ -133,8 +133,8 @@ absl::StatusOr<DecodeResult> DecodeCode(const std::string& code, DecodeRequest r
   return Decode(request, source, sink);
 }
 
-// The children of all threads of a process.
-std::vector<pid_t> ChildrenOf(pid_t parent) {
+// The children of all threads of a process; none if it has ended.
+std::vector<pid_t> ChildrenOf(pid_t parent) try {
   std::vector<pid_t> children;
   const std::string tasks = "/proc/" + std::to_string(parent) + "/task";
   for (const auto& task : std::filesystem::directory_iterator(tasks)) {
@@ -142,6 +142,8 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
     std::copy(std::istream_iterator<pid_t>(file), {}, std::back_inserter(children));
   }
   return children;
+} catch (const std::filesystem::filesystem_error&) {
+  return {};
 }
 
 std::string NameOf(pid_t process) {

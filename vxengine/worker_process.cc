@@ -51,9 +51,9 @@ bool WorkerProcess::Attend() {
 
 absl::Status WorkerProcess::Bury() {
   const absl::Time last = absl::Now() + patience_;
-  while (!Attend() && pidfd_.open()) {
+  while (!Attend() && (pidfd_.open() || has_spoken_)) {
     // No effect on one that has ended, or is about to and has its exit status already.
-    pidfd_send_signal(pidfd_.get(), SIGKILL, nullptr, 0);
+    if (pidfd_.open()) pidfd_send_signal(pidfd_.get(), SIGKILL, nullptr, 0);
     const absl::Duration left = last - absl::Now();
     if (left <= absl::ZeroDuration()) {
       pidfd_send_signal(zygote_->get(), SIGKILL, nullptr, 0);

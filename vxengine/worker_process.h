@@ -29,15 +29,18 @@ class WorkerProcess {
   UniqueFd& output() { return output_; }
   UniqueFd& report() { return report_; }
 
+  // Bytes have come from it, so it has been forked, whether or not its zygote has come to tell.
+  void HasSpoken() { has_spoken_ = true; }
+
   // To be polled: when it is readable, it is time to Attend.
   int supervision() const { return supervision_.get(); }
   // Takes what the zygote tells, if it does. True once the worker has ended, or the zygote has,
   // with which it does.
   bool Attend();
 
-  // Kills the worker if it hasn't ended, and waits; one that wasn't forked yet is killed when it
-  // is. OK if it ended with exit status 0, else INTERNAL with the signal's name or the status.
-  // REQUIRES: called once.
+  // Kills the worker if it hasn't ended, and waits; one that wasn't forked yet, for all that is
+  // known, is killed when it is. OK if it ended with exit status 0, else INTERNAL with the signal's
+  // name or the status. REQUIRES: called once.
   absl::Status Bury();
 
  private:
@@ -45,6 +48,7 @@ class WorkerProcess {
   UniqueFd supervision_, request_, output_, report_;
   const absl::Duration patience_;
   UniqueFd pidfd_;  // once it is known
+  bool has_spoken_ = false;
   bool zygote_is_gone_ = false;
   std::optional<WorkerEnd> end_;
 };

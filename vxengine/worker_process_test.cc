@@ -88,6 +88,12 @@ TEST_F(WorkerProcessTest, TakesTheZygoteWithItThatSaysNothing) {
   EXPECT_EQ(zygote_.Signal(), SIGKILL);
 }
 
+TEST_F(WorkerProcessTest, IsWaitedForOnceItHasSpokenThoughTheZygoteHasNotTold) {
+  worker_->HasSpoken();
+  EXPECT_THAT(worker_->Bury().message(), HasSubstr("zygote"));
+  EXPECT_EQ(zygote_.Signal(), SIGKILL);
+}
+
 TEST_F(WorkerProcessTest, StartsOnce) {
   TellStart(process_);
   TellStart(zygote_);
