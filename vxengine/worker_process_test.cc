@@ -90,7 +90,7 @@ TEST_F(WorkerProcessTest, TakesTheZygoteWithItThatSaysNothing) {
 
 TEST_F(WorkerProcessTest, IsWaitedForOnceItHasSpokenThoughTheZygoteHasNotTold) {
   worker_->HasSpoken();
-  EXPECT_THAT(worker_->Bury().message(), HasSubstr("zygote"));
+  ASSERT_THAT(worker_->Bury().message(), HasSubstr("zygote"));
   EXPECT_EQ(zygote_.Signal(), SIGKILL);
 }
 
