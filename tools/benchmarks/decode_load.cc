@@ -51,7 +51,7 @@ void CheckEnd(const Outcome& outcome, const std::string& description) {
 
 struct Decoded {
   std::string bytes;
-  absl::Time first;  // when the first of them came
+  absl::Time first;  // when the first of them came, or, in this process, all had
 };
 
 class Strings final : public ByteSource, public ByteSink {
