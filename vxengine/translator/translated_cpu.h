@@ -32,7 +32,7 @@ class RunMemory {
   ~RunMemory();
 
   Context* context() const { return reinterpret_cast<Context*>(base_ + kContext); }
-  void RenewContext();
+  void RenewContext();  // for another run
   uint64_t stack_guard() const { return base_; }
   // Where the last return address lies, which is that of `underflow`.
   uint64_t stack_top() const { return base_ + kGuard + kStackSize - 16; }
