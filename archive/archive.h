@@ -34,6 +34,7 @@ struct CallContext {
   std::function<bool()>
       cancelled;      // may be empty; asked every now and then, from the calling thread
   std::string agent;  // who calls, as far as anybody knows; UTF-8, goes into records
+  std::string client;  // with whom it shares turns to run decoders; all without are one
 };
 
 // A file's attributes where it came from. Kept as given.
@@ -287,14 +288,33 @@ struct DecoderRuling {
   std::string reason;
 };
 
+// What decoders may take, beside what the format itself bounds. None of it keeps a decoder from taking
+// what it took when it was proved.
+struct DecodeLimits {
+  int concurrent = 4;                     // that run at once; further ones wait
+  int queue = 64;                         // that wait to begin; further ones are OVERLOADED
+  uint64_t memory = uint64_t{1} << 30;    // bytes of a guest's, where nothing else is archived
+  uint64_t output = uint64_t{64} << 30;   // bytes, where the size isn't known
+  uint64_t diagnostics = uint64_t{64} << 10;  // bytes that are kept of what it says, 64 KiB at most
+  // Where it wasn't proved yet.
+  absl::Duration cpu_time = absl::Hours(1);
+  // Without input taken or output given, while neither sender nor receiver is waited for.
+  absl::Duration stalled = absl::Minutes(10);
+};
+
+// Decoders at this moment.
+struct DecodeLoad {
+  int running = 0;
+  int waiting = 0;  // for their turn
+};
+
 struct ArchiveOptions {
   std::string directory;                   // made if it isn't there
   vx::DecodeService* decoder = nullptr;    // outlives the archive
   uint64_t pack_size = uint64_t{1} << 30;  // bytes after which a pack is sealed
   uint64_t ingest_budget = uint64_t{64}
                            << 20;  // bytes that all uploads together may hold in memory
-  int concurrent_decodes = 4;      // decoders running at once; further ones wait
-  vx::Limits view_limits = {.output = uint64_t{64} << 30};
+  DecodeLimits decodes;
 };
 
 class Archive {
@@ -331,6 +351,9 @@ class Archive {
   // `page_size`: 0 or more than 1,000 is 1,000.
   virtual absl::StatusOr<DecoderList> ListDecoders(const std::string& ns, uint32_t page_size,
                                                    const std::string& page_token) = 0;
+
+  // Thread-safe, as all is.
+  virtual DecodeLoad Load() = 0;
 
   // An operator's word, for all namespaces. DECODER_NOT_FOUND if there is no such decoder.
   virtual absl::Status Rule(const DecoderRuling& ruling, const CallContext& context) = 0;

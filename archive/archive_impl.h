@@ -36,6 +36,7 @@ class ArchiveImpl : public Archive {
   absl::StatusOr<std::string> ReadDecoder(const std::string& ns, const Digest& id) override;
   absl::StatusOr<DecoderList> ListDecoders(const std::string& ns, uint32_t page_size,
                                            const std::string& page_token) override;
+  DecodeLoad Load() override { return core_->runner.load(); }
   absl::Status Rule(const DecoderRuling& ruling, const CallContext& context) override;
 
  private:

@@ -356,7 +356,7 @@ TEST_F(ArchiveTest, KeepsABrokenGzipFileAndSaysWhatIsWrongWithIt) {
 TEST_F(ArchiveTest, RecordsThatAViewWentOverTheLimit) {
   archive_.reset();
   ArchiveOptions options = Options();
-  options.view_limits.output = 1000;
+  options.decodes.output = 1000;
   absl::StatusOr<std::unique_ptr<Archive>> opened = Archive::Open(options);
   ASSERT_TRUE(opened.ok()) << opened.status();
   absl::StatusOr<PutResult> put = Put(**opened, "bomb.gz", Gzip(std::string(100'000, 'x')));

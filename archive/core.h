@@ -26,7 +26,7 @@ struct Core {
         packs(env, packs_directory),
         writer(env, packs_directory, options.pack_size, std::move(start)),
         log(writer, *index),
-        runner(packs, options.decoder, options.concurrent_decodes),
+        runner(packs, options.decoder, options.decodes),
         budget(options.ingest_budget) {}
 
   Locator IndexLocator() const {

@@ -24,10 +24,10 @@ constexpr size_t kMaxReason = 1024;       // bytes
 constexpr size_t kMaxSample = 512 << 10;  // bytes
 
 // A sample is small, and so is what it may take: seconds, where nothing is translated.
-vx::Limits TrialLimits() {
-  vx::Limits limits;
+vx::Limits TrialLimits(const DecodeLimits& of_server) {
+  vx::Limits limits = LimitsOfFirstRun(of_server);
   limits.instructions = 4'000'000'000;
-  limits.output = uint64_t{256} << 20;
+  limits.output = std::min(limits.output, uint64_t{256} << 20);
   return limits;
 }
 
@@ -102,7 +102,7 @@ absl::Status CheckRegisterSpec(const RegisterSpec& spec) {
 // DECODER_REJECTED unless the image is one that the engine takes, and ends well.
 absl::Status TryOut(Core& core, const Digest& id, const RegisterSpec& spec,
                     const CallContext& context) {
-  const vx::Limits limits = TrialLimits();
+  const vx::Limits limits = TrialLimits(core.options.decodes);
   const DecoderRunner::Job job{.decode = DecodeMessage(id, spec.arguments, spec.profile, limits),
                                .image = spec.image,
                                .max_output = limits.output,

@@ -111,35 +111,47 @@ archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::
   return decode;
 }
 
+vx::Limits LimitsOfFirstRun(const DecodeLimits& limits) {
+  return {.memory = limits.memory, .output = limits.output};
+}
+
 // Held while a decoder runs; handed on while it can't.
 class DecoderRunner::Turn {
  public:
-  explicit Turn(DecoderRunner& runner) : runner_(runner) {}
+  Turn(DecodeTurns& turns, const CallContext& context) : turns_(turns), context_(context) {}
   ~Turn() {
     if (held_) GiveBack();
   }
 
-  absl::Status Take(const CallContext& context) {
-    std::unique_lock lock(runner_.mutex_);
-    while (!runner_.freed_.wait_for(lock, absl::ToChronoMilliseconds(kAskInterval),
-                                    [this] { return runner_.free_ > 0; })) {
-      if (absl::Status status = CheckContext(context); !status.ok()) return status;
-    }
-    --runner_.free_;
-    held_ = true;
-    return absl::OkStatus();
-  }
+  absl::Status Take() { return Taken(turns_.Take(context_)); }
+  absl::Status TakeAgain() { return Taken(turns_.TakeAgain(context_)); }
 
   void GiveBack() {
-    std::lock_guard lock(runner_.mutex_);
-    ++runner_.free_;
-    runner_.freed_.notify_one();
+    turns_.GiveBack(context_.client);
     held_ = false;
   }
 
+  // Whether it was held long enough, seeing who waits.
+  bool HasToPause() {
+    constexpr absl::Duration kQuantum = absl::Milliseconds(100);
+    return absl::Now() - begin_ >= kQuantum && turns_.MustGiveWay(context_.client);
+  }
+  absl::Status Pause() {
+    GiveBack();
+    return TakeAgain();
+  }
+
  private:
-  DecoderRunner& runner_;
+  absl::Status Taken(const absl::Status& status) {
+    held_ = status.ok();
+    begin_ = absl::Now();
+    return status;
+  }
+
+  DecodeTurns& turns_;
+  const CallContext& context_;
   bool held_ = false;
+  absl::Time begin_;
 };
 
 absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSource& source,
@@ -160,36 +172,33 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
     stored_image = *std::move(found);
   }
 
-  Turn turn(*this);
-  if (absl::Status status = turn.Take(context); !status.ok()) return status;
+  Turn turn(turns_, context);
+  if (absl::Status status = turn.Take(); !status.ok()) return status;
 
   // Where source or sink may block, others have their turn in the meantime.
   struct YieldingSource : vx::ByteSource {
     vx::ByteSource& source;
     Turn& turn;
-    const CallContext& context;
-    YieldingSource(vx::ByteSource& s, Turn& t, const CallContext& c)
-        : source(s), turn(t), context(c) {}
+    YieldingSource(vx::ByteSource& s, Turn& t) : source(s), turn(t) {}
     absl::StatusOr<std::string_view> Next() override {
       turn.GiveBack();
       absl::StatusOr<std::string_view> next = source.Next();
-      absl::Status taken = turn.Take(context);
+      absl::Status taken = turn.TakeAgain();
       if (!taken.ok()) return taken;
       return next;
     }
-  } yielding_source(source, turn, context);
+  } yielding_source(source, turn);
   struct YieldingSink : vx::ByteSink {
     vx::ByteSink& sink;
     Turn& turn;
-    const CallContext& context;
-    YieldingSink(vx::ByteSink& s, Turn& t, const CallContext& c) : sink(s), turn(t), context(c) {}
+    YieldingSink(vx::ByteSink& s, Turn& t) : sink(s), turn(t) {}
     absl::Status Append(std::string_view bytes) override {
       turn.GiveBack();
       absl::Status status = sink.Append(bytes);
-      absl::Status taken = turn.Take(context);
+      absl::Status taken = turn.TakeAgain();
       return status.ok() ? taken : status;
     }
-  } yielding_sink(sink, turn, context);
+  } yielding_sink(sink, turn);
 
   vx::DecodeRequest request;
   request.decoder = stored_image != nullptr ? std::string_view(*stored_image) : job.image;
@@ -200,13 +209,25 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   request.limits.instructions = job.max_instructions;
   request.limits.output = job.max_output;
   request.count_instructions = !job.proof;
-  if (job.proof) request.limits.cpu_time = CpuTimeLimit(*job.proof);
+  request.limits.cpu_time =
+      job.proof ? CpuTimeLimit(*job.proof) : absl::ToChronoNanoseconds(limits_.cpu_time);
+  request.stall_limit = limits_.stalled;
+  if (job.proof) {
+    request.stall_limit =
+        std::max(request.stall_limit, absl::FromChrono(CpuTimeLimit(*job.proof)));
+  }
   request.deadline = context.deadline;
   request.cancelled = context.cancelled;
+  request.has_to_pause = [&turn] { return turn.HasToPause(); };
+  request.pause = [&turn] { return turn.Pause(); };
   request.session = job.session;
   absl::StatusOr<vx::DecodeResult> result =
       job.yields ? service_->Decode(request, yielding_source, yielding_sink)
                  : service_->Decode(request, source, sink);
+  if (result.ok()) {
+    std::string& said = result->diagnostics;
+    said.resize(std::min<uint64_t>(said.size(), limits_.diagnostics));
+  }
   if (result.ok() && job.proof) {
     result->outcome.counters.instructions = job.proof->instructions();
   }

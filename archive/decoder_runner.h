@@ -3,7 +3,6 @@
 #ifndef ARCHIVE_DECODER_RUNNER_H_
 #define ARCHIVE_DECODER_RUNNER_H_
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -17,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
+#include "archive/decode_turns.h"
 #include "archive/pack_files.h"
 #include "vxa/archive/v1/records.pb.h"
 #include "vxengine/decode_service.h"
@@ -46,11 +46,18 @@ std::vector<std::string> SoleArgument(std::string_view argument);
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
                                   vx::Profile profile, const vx::Limits& limits);
 
+// What a decode has that nothing was archived of yet: the server's limits. Its CPU time is no part of
+// them, see DecodeLimits.
+vx::Limits LimitsOfFirstRun(const DecodeLimits& limits);
+
 // Thread-safe.
 class DecoderRunner {
  public:
-  DecoderRunner(PackFiles& packs, vx::DecodeService* service, int concurrent)
-      : packs_(packs), service_(service), free_(concurrent) {}
+  DecoderRunner(PackFiles& packs, vx::DecodeService* service, const DecodeLimits& limits)
+      : packs_(packs),
+        service_(service),
+        limits_(limits),
+        turns_(limits.concurrent, limits.queue) {}
 
   struct Job {
     archive::v1::Decode decode;
@@ -74,7 +81,8 @@ class DecoderRunner {
 
   // Runs one decode. OK however the guest ended. DATA_DAMAGED if the image can't be had from the
   // packs, DECODER_FAILED if it is refused or the worker died, LIMIT_EXCEEDED if there is too
-  // little memory for it, OVERLOADED if there is no worker, else as DecodeService::Decode.
+  // little memory for it or it stalled, OVERLOADED if there is no worker or too many decodes wait,
+  // else as DecodeService::Decode.
   absl::StatusOr<vx::DecodeResult> Run(const Job& job, vx::ByteSource& source, vx::ByteSink& sink,
                                        const CallContext& context);
 
@@ -100,6 +108,8 @@ class DecoderRunner {
   absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
                                                            const Locator& locator);
 
+  DecodeLoad load() { return turns_.load(); }
+
   // Has decoders' images read from the packs again: whoever verifies wants to know what is there.
   void ForgetImages();
 
@@ -109,9 +119,9 @@ class DecoderRunner {
 
   PackFiles& packs_;
   vx::DecodeService* const service_;
+  const DecodeLimits limits_;
+  DecodeTurns turns_;
   std::mutex mutex_;  // guards what follows
-  std::condition_variable freed_;
-  int free_;
   // Images by the place they were read from.
   std::map<Location, std::shared_ptr<const std::string>> images_;
 };

@@ -75,8 +75,8 @@ absl::Status CheckOptions(const ArchiveOptions& options) {
                                                    " bytes, at least ", IngestBudget::kLeast,
                                                    " are needed"));
   }
-  if (options.concurrent_decodes < 1) {
-    return absl::InvalidArgumentError("concurrent_decodes must be 1 or more");
+  if (options.decodes.concurrent < 1) {
+    return absl::InvalidArgumentError("decodes.concurrent must be 1 or more");
   }
   return absl::OkStatus();
 }

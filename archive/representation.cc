@@ -97,8 +97,10 @@ absl::StatusOr<archive::v1::View> MakeView(const Format& format, std::string_vie
       RunFirst(view.decode(), limits, form, locator, runner, context, costs);
   if (first.ok()) {
     RecordOutcome(*first, name, view);
-  } else if (ReasonName(first.status()) == "DECODER_FAILED") {
-    view.set_status(archive::v1::View::FAILED);
+  } else if (const std::string reason = ReasonName(first.status());
+             reason == "DECODER_FAILED" || reason == "LIMIT_EXCEEDED") {
+    view.set_status(reason == "LIMIT_EXCEEDED" ? archive::v1::View::OVER_LIMIT
+                                               : archive::v1::View::FAILED);
     view.set_failure(WireText(Std(first.status().message()), kMaxFailure));
   } else {
     return first.status();

@@ -34,11 +34,17 @@ absl::Status CheckOriginal(const Decoding& decoding, const FirstRun& first,
                            const vx::Limits& limits) {
   const std::string what =
       absl::StrCat("decoder ", decoding.decoder.ToString(), " gave ", first.size, " bytes, ");
-  if (first.run.outcome.end == vx::Outcome::End::kLimited && !decoding.original_size) {
-    return Error(Reason::kLimitExceeded, absl::StrCat(what, Explain(first.run), "; at most ",
-                                                      limits.output, " may come out"));
+  const vx::Outcome& outcome = first.run.outcome;
+  if (outcome.end == vx::Outcome::End::kLimited) {
+    if (outcome.limit != vx::Limit::kOutput) {
+      return Error(Reason::kLimitExceeded, absl::StrCat(what, Explain(first.run)));
+    }
+    if (!decoding.original_size) {
+      return Error(Reason::kLimitExceeded, absl::StrCat(what, Explain(first.run), "; at most ",
+                                                        limits.output, " may come out"));
+    }
   }
-  if (!Succeeded(first.run.outcome)) {
+  if (!Succeeded(outcome)) {
     return Error(Reason::kProofFailed, absl::StrCat(what, "then failed: ", Explain(first.run)));
   }
   if (decoding.original_size && first.size != *decoding.original_size) {
@@ -64,8 +70,9 @@ ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec,
       session_(core.runner.NewSession()),
       share_(core.budget) {
   if (!spec_.decoding) return;
-  *manifest_.mutable_object_decode()->mutable_decode() = DecodeMessage(
-      spec_.decoding->decoder, spec_.decoding->arguments, profile, core_.options.view_limits);
+  *manifest_.mutable_object_decode()->mutable_decode() =
+      DecodeMessage(spec_.decoding->decoder, spec_.decoding->arguments, profile,
+                    LimitsOfFirstRun(core_.options.decodes));
 }
 
 absl::Status ChunkedUpload::Append(std::string_view bytes) {
@@ -318,7 +325,7 @@ absl::Status ChunkedUpload::ProveOriginal() {
   if (!decoder.ok()) return decoder.status();
   parts_[image.digest] = *decoder;
   decoders_[image.digest] = image;
-  vx::Limits limits = core_.options.view_limits;
+  vx::Limits limits = LimitsOfFirstRun(core_.options.decodes);
   limits.output = std::min(limits.output, spec_.decoding->original_size.value_or(UINT64_MAX));
   archive::v1::ObjectDecode& object_decode = *manifest_.mutable_object_decode();
   StoredForm form(core_.packs, core_.runner, LocatorOfParts(), manifest_, 0, context_);
@@ -349,7 +356,7 @@ absl::Status ChunkedUpload::AddView() {
   decoders_[image->digest] = *image;
   StoredForm form(core_.packs, core_.runner, LocatorOfParts(), manifest_, 0, context_);
   absl::StatusOr<archive::v1::View> view =
-      MakeView(*format_, spec_.name, image->digest, core_.options.view_limits, form,
+      MakeView(*format_, spec_.name, image->digest, LimitsOfFirstRun(core_.options.decodes), form,
                LocatorOfParts(), core_.runner, context_, proof_);
   if (!view.ok()) return view.status();
   *manifest_.add_views() = *std::move(view);

@@ -125,6 +125,10 @@ absl::StatusOr<v1::GetDecoderResponse> Client::GetDecoder(const v1::GetDecoderRe
                                           " has the digest ", DigestText(digest)));
 }
 
+absl::StatusOr<v1::ServerStatus> Client::Status() {
+  return Call(&v1::Archive::Stub::GetServerStatus, v1::GetServerStatusRequest());
+}
+
 absl::StatusOr<v1::ListDecodersResponse> Client::ListDecoders(
     const v1::ListDecodersRequest& request) {
   return Call(&v1::Archive::Stub::ListDecoders, request);

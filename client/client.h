@@ -84,6 +84,8 @@ class Client {
   absl::StatusOr<v1::VerifySummary> Verify(const v1::VerifyObjectsRequest& request,
                                            const VerifyCallback& take);
 
+  absl::StatusOr<v1::ServerStatus> Status();
+
   // Checks that the answer is about the image that was sent.
   absl::StatusOr<v1::Decoder> RegisterDecoder(const v1::RegisterDecoderRequest& request);
 

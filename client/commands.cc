@@ -124,4 +124,10 @@ int Remove(const GlobalOptions& global, const NameOptions& options) {
                             response->version(), "\n"));
 }
 
+int Status(const GlobalOptions& global) {
+  absl::StatusOr<v1::ServerStatus> status = Client({.server = global.server}).Status();
+  if (!status.ok()) return Fail(global, status.status());
+  return Print(global, global.json ? ToJson(*status) + "\n" : ServerReport(*status));
+}
+
 }  // namespace vxa::client

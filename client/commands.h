@@ -100,6 +100,7 @@ int List(const GlobalOptions& global, const ListOptions& options);
 int Stat(const GlobalOptions& global, const NameOptions& options);
 int Remove(const GlobalOptions& global, const NameOptions& options);
 int Verify(const GlobalOptions& global, const VerifyOptions& options);
+int Status(const GlobalOptions& global);
 int AddDecoder(const GlobalOptions& global, const DecoderAddOptions& options);
 int ListDecoders(const GlobalOptions& global, const DecoderListOptions& options);
 int GetDecoder(const GlobalOptions& global, const DecoderOptions& options);

@@ -295,4 +295,27 @@ std::string DecoderReport(const v1::Decoder& decoder) {
   return Table(rows, "<<");
 }
 
+std::string ServerReport(const v1::ServerStatus& status) {
+  const v1::ServerLimits& limits = status.limits();
+  const v1::ServerLoad& load = status.load();
+  const std::string& missing = status.missing_jail_layers();
+  return Table(
+      {
+          {"server", absl::StrCat(Printable(status.version()), ", since ",
+                                  TimeText(status.start_time()))},
+          {"jail", missing.empty() ? "every layer" : absl::StrCat("without ", Printable(missing))},
+          {"streams", absl::StrCat(load.streams(), " of ", limits.streams(), ", ",
+                                   limits.client_streams(), " of one client")},
+          {"decodes",
+           absl::StrCat(load.decodes(), " of ", limits.decodes(), ", ", load.decodes_waiting(),
+                        " waiting, ", limits.decode_queue(), " may")},
+          {"of a decode", absl::StrCat(HumanSize(limits.decode_memory()), " of memory, ",
+                                       HumanSize(limits.decode_output()), " of output, ",
+                                       HumanSize(limits.decode_diagnostics()), " of messages")},
+          {"", absl::StrCat(Seconds(limits.decode_cpu_time()), " of CPU time, ",
+                            Seconds(limits.decode_stall()), " without input or output")},
+      },
+      "<<");
+}
+
 }  // namespace vxa::client

@@ -33,6 +33,8 @@ std::string DecoderListing(const std::vector<v1::Decoder>& decoders);
 
 std::string DecoderReport(const v1::Decoder& decoder);
 
+std::string ServerReport(const v1::ServerStatus& status);
+
 }  // namespace vxa::client
 
 #endif  // CLIENT_REPORT_H_

@@ -28,10 +28,11 @@ constexpr size_t kEnoughForPage = size_t{1} << 20;
 
 }  // namespace
 
-ArchiveService::ArchiveService(Archive* archive, const CallLimits& limits)
+ArchiveService::ArchiveService(Archive* archive, const CallLimits& limits, v1::ServerStatus status)
     : archive_(archive),
-      streams_(limits.streams, "streams"),
-      others_(limits.others, "short calls") {
+      status_(std::move(status)),
+      streams_(limits.streams, limits.client_streams, "streams"),
+      others_(limits.others, limits.others, "short calls") {
   using Self = ArchiveService;
   AddWriteObject("/vxa.v1.Archive/WriteObject", &streams_);
   AddStream("/vxa.v1.Archive/ReadObject", &streams_, &Self::ReadObject);
@@ -42,6 +43,7 @@ ArchiveService::ArchiveService(Archive* archive, const CallLimits& limits)
   AddUnary("/vxa.v1.Archive/RegisterDecoder", &streams_, &Self::RegisterDecoder);
   AddUnary("/vxa.v1.Archive/GetDecoder", &others_, &Self::GetDecoder);
   AddUnary("/vxa.v1.Archive/ListDecoders", &others_, &Self::ListDecoders);
+  AddUnary("/vxa.v1.Archive/GetServerStatus", &others_, &Self::GetServerStatus);
 }
 
 void ArchiveService::AddWriteObject(const char* method, CallGate* gate) {
@@ -194,6 +196,18 @@ absl::Status ArchiveService::ListDecoders(ServerContext* /*context*/,
   if (!list.ok()) return list.status();
   for (const DecoderInfo& decoder : list->decoders) *response->add_decoders() = ToProto(decoder);
   response->set_next_page_token(list->next_page_token);
+  return absl::OkStatus();
+}
+
+absl::Status ArchiveService::GetServerStatus(ServerContext* /*context*/,
+                                             const v1::GetServerStatusRequest& /*request*/,
+                                             v1::ServerStatus* response) {
+  *response = status_;
+  v1::ServerLoad* load = response->mutable_load();
+  load->set_streams(static_cast<uint32_t>(streams_.size()));
+  const DecodeLoad decodes = archive_->Load();
+  load->set_decodes(static_cast<uint32_t>(decodes.running));
+  load->set_decodes_waiting(static_cast<uint32_t>(decodes.waiting));
   return absl::OkStatus();
 }
 

@@ -17,6 +17,7 @@ struct CallLimits {
   // WriteObject, ReadObject, VerifyObjects and RegisterDecoder: each may hold a few MiB and run
   // decoders.
   size_t streams = 32;
+  size_t client_streams = 24;  // of these, of one client
   size_t others = 16;
 };
 
@@ -24,8 +25,9 @@ struct CallLimits {
 // can't be parsed (a name that isn't UTF-8, say) for the end of the stream.
 class ArchiveService : public grpc::Service {
  public:
-  // `archive` must outlive the service and all of its calls.
-  ArchiveService(Archive* archive, const CallLimits& limits);
+  // `archive` must outlive the service and all of its calls. `status`: what GetServerStatus says,
+  // but for the load.
+  ArchiveService(Archive* archive, const CallLimits& limits, v1::ServerStatus status);
 
   // No call is let in any more.
   void Close();
@@ -68,10 +70,14 @@ class ArchiveService : public grpc::Service {
                                const v1::RegisterDecoderRequest& request, v1::Decoder* response);
   absl::Status GetDecoder(grpc::ServerContext* context, const v1::GetDecoderRequest& request,
                           v1::GetDecoderResponse* response);
+  absl::Status GetServerStatus(grpc::ServerContext* context,
+                               const v1::GetServerStatusRequest& request,
+                               v1::ServerStatus* response);
   absl::Status ListDecoders(grpc::ServerContext* context, const v1::ListDecodersRequest& request,
                             v1::ListDecodersResponse* response);
 
   Archive* const archive_;
+  const v1::ServerStatus status_;
   CallGate streams_;
   CallGate others_;
 };

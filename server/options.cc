@@ -11,7 +11,6 @@
 namespace vxa {
 namespace {
 
-constexpr char kVersion[] = "vxad 0.1 (vxa.v1)";
 constexpr char kAbout[] = "Serves a VXA archive: objects kept together with their decoders.";
 constexpr char kFooter[] =
     "Without a command it serves: prints \"listening on ADDRESS\" once it does, and a log on "
@@ -93,6 +92,7 @@ class Parser {
 
  private:
   void AddServing();
+  void AddDecodeLimits();
   void AddFsck();
   void AddRebuildIndex();
   void AddDecoder();
@@ -103,7 +103,10 @@ class Parser {
   CLI::App* rebuild_command_ = nullptr;
   CLI::App* decoder_command_ = nullptr;
   ServerOptions serving_;
+  // Seconds.
   double grace_ = absl::ToDoubleSeconds(serving_.grace);
+  double cpu_time_ = absl::ToDoubleSeconds(serving_.decodes.cpu_time);
+  double stalled_ = absl::ToDoubleSeconds(serving_.decodes.stalled);
   FsckOptions fsck_;
   RebuildIndexOptions rebuild_;
   RulingOptions decoder_;
@@ -150,10 +153,12 @@ void Parser::AddServing() {
       ->type_name("N")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app_.add_option("--decodes", serving_.decodes, "decoders running at once; further ones wait")
+  app_.add_option("--client-streams", serving_.client_streams,
+                  "of these, those of one client (an address); 0: three quarters")
       ->type_name("N")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  AddDecodeLimits();
   app_.add_option(
           "--pack-size", serving_.pack_size,
           "bytes after which a new pack file is begun, at least 16M; K, M, G or T may follow")
@@ -161,6 +166,43 @@ void Parser::AddServing() {
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(uint64_t{16} << 20, uint64_t{1} << 62))
       ->capture_default_str();
+}
+
+void Parser::AddDecodeLimits() {
+  DecodeLimits& limits = serving_.decodes;
+  const auto add_count = [this](const char* name, int& value, const char* about) {
+    app_.add_option(name, value, about)
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+  };
+  const auto add_size = [this](const char* name, uint64_t& value, uint64_t least, uint64_t most,
+                               const char* about) {
+    app_.add_option(name, value, about)
+        ->type_name("BYTES")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(least, most))
+        ->capture_default_str();
+  };
+  const auto add_seconds = [this](const char* name, double& value, const char* about) {
+    app_.add_option(name, value, about)
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1.0, 1e6))
+        ->capture_default_str();
+  };
+  add_count("--decodes", limits.concurrent,
+            "decoders running at once; further ones wait, and clients take turns");
+  add_count("--decode-queue", limits.queue, "decodes that may wait for their first turn");
+  add_size("--decode-memory", limits.memory, uint64_t{64} << 20, uint64_t{4} << 30,
+           "memory of one decoder, at least 64M; an object keeps what it was proved with");
+  add_size("--decode-output", limits.output, 1, uint64_t{1} << 62,
+           "output of one decoder where the size isn't known yet");
+  add_size("--decode-diagnostics", limits.diagnostics, 0, uint64_t{64} << 10,
+           "kept of what a decoder writes to descriptor 2, at most 64K");
+  add_seconds("--decode-cpu", cpu_time_,
+              "CPU time of one decoder that wasn't proved yet; else its proof says");
+  add_seconds("--decode-stall", stalled_,
+              "time without input or output, waiting for clients excluded");
 }
 
 void Parser::AddFsck() {
@@ -241,6 +283,11 @@ absl::Status Parser::Take(Command* command) {
     *command = decoder_;
   } else {
     serving_.grace = absl::Seconds(grace_);
+    serving_.decodes.cpu_time = absl::Seconds(cpu_time_);
+    serving_.decodes.stalled = absl::Seconds(stalled_);
+    if (serving_.client_streams == 0) {
+      serving_.client_streams = serving_.max_streams - serving_.max_streams / 4;
+    }
     *command = serving_;
     return CheckAddress(serving_.listen);
   }

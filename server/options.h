@@ -8,8 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "archive/archive.h"
 
 namespace vxa {
+
+inline constexpr char kVersion[] = "vxad 0.1 (vxa.v1)";
 
 struct ServerOptions {
   std::string data;                       // the archive's directory
@@ -18,7 +21,8 @@ struct ServerOptions {
   bool require_jail = false;              // every layer of it, or no serving
   absl::Duration grace = absl::Seconds(10);
   int max_streams = 32;
-  int decodes = 4;                         // decoders running at once
+  int client_streams = 0;  // of these, of one client; 0: three quarters
+  DecodeLimits decodes;
   uint64_t pack_size = uint64_t{1} << 30;  // bytes after which a pack is left
 };
 

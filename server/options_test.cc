@@ -37,18 +37,31 @@ TEST(Options, NeedOnlyTheDirectory) {
   EXPECT_EQ(parsed.options.data, "d");
   EXPECT_EQ(parsed.options.listen, "127.0.0.1:7420");
   EXPECT_EQ(parsed.options.grace, absl::Seconds(10));
+  EXPECT_EQ(parsed.options.max_streams, 32);
+  EXPECT_EQ(parsed.options.client_streams, 24);
 }
 
 TEST(Options, AreAllTaken) {
   const auto parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--require-jail",
-                             "--grace=0.5", "--max-streams=2", "--decodes=3", "--pack-size=20M"});
+                             "--grace=0.5", "--max-streams=8", "--client-streams=5", "--decodes=3",
+                             "--decode-queue=7", "--decode-memory=100M", "--decode-output=1G",
+                             "--decode-diagnostics=1K", "--decode-cpu=90", "--decode-stall=2.5",
+                             "--pack-size=20M"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.listen, "[::1]:0");
   EXPECT_EQ(parsed.options.worker, "w");
   EXPECT_TRUE(parsed.options.require_jail);
   EXPECT_EQ(parsed.options.grace, absl::Milliseconds(500));
-  EXPECT_EQ(parsed.options.max_streams, 2);
-  EXPECT_EQ(parsed.options.decodes, 3);
+  EXPECT_EQ(parsed.options.max_streams, 8);
+  EXPECT_EQ(parsed.options.client_streams, 5);
+  const DecodeLimits& decodes = parsed.options.decodes;
+  EXPECT_EQ(decodes.concurrent, 3);
+  EXPECT_EQ(decodes.queue, 7);
+  EXPECT_EQ(decodes.memory, uint64_t{100} << 20);
+  EXPECT_EQ(decodes.output, uint64_t{1} << 30);
+  EXPECT_EQ(decodes.diagnostics, 1024u);
+  EXPECT_EQ(decodes.cpu_time, absl::Seconds(90));
+  EXPECT_EQ(decodes.stalled, absl::Milliseconds(2500));
   EXPECT_EQ(parsed.options.pack_size, uint64_t{20} << 20);
 }
 
@@ -63,6 +76,10 @@ TEST(Options, ThatAreWrongEndWithOneLineAndStatusTwo) {
       {"--data", "d", "--max-streams", "0"},
       {"--data", "d", "--pack-size", "16777215"},
       {"--data", "d", "--pack-size", "large"},
+      {"--data", "d", "--decodes", "0"},
+      {"--data", "d", "--decode-memory", "1M"},
+      {"--data", "d", "--decode-diagnostics", "65K"},
+      {"--data", "d", "--decode-cpu", "0"},
       {"--data", "d", "--listen", "127.0.0.1"},
       {"fsck"},
       {"fsck", "--data"},

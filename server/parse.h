@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "archive/archive.h"
 #include "archive/errors.h"
+#include "server/call_gate.h"
 #include "vxa/v1/vxa.grpc.pb.h"  // for gRPC's protobuf support
 
 namespace vxa {
@@ -38,6 +39,7 @@ inline CallContext ContextOf(grpc::ServerContext* context) {
     call.deadline = absl::FromChrono(deadline);
   }
   call.agent = context->peer();
+  call.client = ClientOf(call.agent);
   call.cancelled = [context] { return context->IsCancelled(); };
   return call;
 }

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <google/protobuf/util/time_util.h>
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -42,6 +43,29 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 4);
 }
 
+// But for the load.
+v1::ServerStatus StatusOf(const ServerOptions& options, const std::string& missing_layers) {
+  using google::protobuf::util::TimeUtil;
+  const auto duration = [](absl::Duration value) {
+    return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(value));
+  };
+  v1::ServerStatus status;
+  status.set_version(kVersion);
+  *status.mutable_start_time() = TimeUtil::GetCurrentTime();
+  status.set_missing_jail_layers(missing_layers);
+  v1::ServerLimits& limits = *status.mutable_limits();
+  limits.set_streams(static_cast<uint32_t>(options.max_streams));
+  limits.set_client_streams(static_cast<uint32_t>(options.client_streams));
+  limits.set_decodes(static_cast<uint32_t>(options.decodes.concurrent));
+  limits.set_decode_queue(static_cast<uint32_t>(options.decodes.queue));
+  limits.set_decode_memory(options.decodes.memory);
+  limits.set_decode_output(options.decodes.output);
+  limits.set_decode_diagnostics(options.decodes.diagnostics);
+  *limits.mutable_decode_cpu_time() = duration(options.decodes.cpu_time);
+  *limits.mutable_decode_stall() = duration(options.decodes.stalled);
+  return status;
+}
+
 // `listen` with the port that was got in place of the one asked for.
 std::string BoundAddress(const std::string& listen, int port) {
   if (listen.rfind("unix:", 0) == 0) return listen;
@@ -51,12 +75,15 @@ std::string BoundAddress(const std::string& listen, int port) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Archive* archive,
-                                                      const ServerOptions& options) {
+                                                      const ServerOptions& options,
+                                                      const std::string& missing_layers) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   const CallLimits limits = {.streams = static_cast<size_t>(options.max_streams),
+                             .client_streams = static_cast<size_t>(options.client_streams),
                              .others = kShortCalls};
-  std::unique_ptr<Server> server(new Server(archive, limits));
+  std::unique_ptr<Server> server(
+      new Server(archive, limits, StatusOf(options, missing_layers)));
   grpc::ServerBuilder builder;
   SetLimits(options, &builder);
   builder.RegisterService(&server->service_);

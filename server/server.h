@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
@@ -17,9 +18,11 @@ namespace vxa {
 class Server {
  public:
   // Serves `archive`, which must outlive it, at options.listen with vxa.v1.Archive, health and
-  // reflection. UNAVAILABLE if it can't listen there.
+  // reflection. UNAVAILABLE if it can't listen there. `missing_layers` of the decoders' jail, as
+  // DecodeService tells them, are for its status.
   static absl::StatusOr<std::unique_ptr<Server>> Start(Archive* archive,
-                                                       const ServerOptions& options);
+                                                       const ServerOptions& options,
+                                                       const std::string& missing_layers);
 
   // REQUIRES: Shutdown was called.
   ~Server() = default;
@@ -37,7 +40,8 @@ class Server {
   void Shutdown();
 
  private:
-  Server(Archive* archive, const CallLimits& limits) : service_(archive, limits) {}
+  Server(Archive* archive, const CallLimits& limits, v1::ServerStatus status)
+      : service_(archive, limits, std::move(status)) {}
 
   std::string address_;
   ArchiveService service_;

@@ -73,9 +73,9 @@ absl::Status Serve(const ServerOptions& options) {
       Archive::Open({.directory = options.data,
                      .decoder = decoder->get(),
                      .pack_size = options.pack_size,
-                     .concurrent_decodes = options.decodes});
+                     .decodes = options.decodes});
   if (!archive.ok()) return archive.status();
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(archive->get(), options);
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(archive->get(), options, *missing);
   if (!server.ok()) return server.status();
   std::printf("listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);

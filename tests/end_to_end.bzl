@@ -1,7 +1,7 @@
 """end_to_end_test: a Python test that talks to real server processes."""
 
 # Guests that tests register as decoders (harness.guest).
-GUESTS = ["cat", "echo_args", "fault", "hog", "xor"]
+GUESTS = ["cat", "echo_args", "fault", "hog", "misbehave", "xor"]
 
 def end_to_end_test(name, data = [], **kwargs):
     """Runs NAME.py (a unittest that ends with harness.main()) on Debian's Python, beside the binaries it starts.

@@ -50,7 +50,8 @@ PIECE = 1 << 20  # bytes of data in a message
 class Server:
     """A vxad on a directory of its own, on a port that the system chose. A context manager."""
 
-    def __init__(self, directory=None, options=()):
+    def __init__(self, directory=None, options=(), listen="127.0.0.1:0"):
+        self.listen = listen
         self._own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="vxa-test-", dir=os.environ.get("TEST_TMPDIR"))
         self.options = list(options)
@@ -61,7 +62,7 @@ class Server:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [VXAD, "--data", self.directory, "--listen", "127.0.0.1:0", *self.options],
+                [VXAD, "--data", self.directory, "--listen", self.listen, *self.options],
                 stdout=subprocess.PIPE, stderr=log, text=True,
                 restore_signals=False)  # SIGXFSZ stays ignored: a file too large is an error, not the end
         line = self.process.stdout.readline()
@@ -223,8 +224,10 @@ def put_messages(name, data, **fields):
 class Client:
     """The API's calls, with data gathered and errors raised. A context manager."""
 
-    def __init__(self, server, options=()):
-        self.channel = grpc.insecure_channel(server.address, options=[
+    def __init__(self, server, options=(), host=None):
+        """`host`: in place of the one that the server listens on."""
+        port = server.address.rsplit(":", 1)[1]
+        self.channel = grpc.insecure_channel(f"{host}:{port}" if host else server.address, options=[
             ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), *options])
         self.stub = vxa_pb2_grpc.ArchiveStub(self.channel)
 

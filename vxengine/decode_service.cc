@@ -69,6 +69,7 @@ class Exchange {
   // Moves bytes until the worker has reported or closed its pipes, or it must not go on.
   absl::Status Run();
 
+  uint64_t sent() const { return sent_; }
   uint64_t received() const { return received_; }
   // What the report has behind its size, so far.
   std::string_view report() const;
@@ -77,6 +78,7 @@ class Exchange {
 
  private:
   absl::Status CheckCaller();
+  absl::Status CheckStall();
   int PollTimeout() const;
   bool unsent() const { return !head_.empty() || !body_.empty(); }
   bool report_is_whole() const;
@@ -97,8 +99,9 @@ class Exchange {
   bool input_ended_ = false;
   std::string buffer_;
   std::string report_;
-  uint64_t received_ = 0;
+  uint64_t sent_ = 0, received_ = 0;  // encoded and decoded bytes
   absl::Time next_ask_ = absl::InfinitePast();
+  absl::Time last_move_ = absl::Now();  // of any byte, or the end of a pause
 };
 
 std::string_view Exchange::report() const {
@@ -118,12 +121,26 @@ absl::Status Exchange::CheckCaller() {
   if (request_.cancelled && now >= next_ask_) {
     next_ask_ = now + kAskInterval;
     if (request_.cancelled()) return absl::CancelledError("the decode was cancelled");
+    if (request_.has_to_pause && request_.has_to_pause() && worker_.Pause()) {
+      const absl::Status status = request_.pause();
+      worker_.Resume();
+      last_move_ = absl::Now();
+      return status;
+    }
   }
-  return absl::OkStatus();
+  return CheckStall();
+}
+
+absl::Status Exchange::CheckStall() {
+  if (absl::Now() - last_move_ < request_.stall_limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the decoder stalled: for ", absl::FormatDuration(request_.stall_limit),
+      " it neither took input nor gave output, after ", sent_, " and ", received_, " bytes"));
 }
 
 int Exchange::PollTimeout() const {
-  absl::Duration wait = request_.deadline - absl::Now();
+  const absl::Time now = absl::Now();
+  absl::Duration wait = std::min(request_.deadline - now, last_move_ + request_.stall_limit - now);
   if (request_.cancelled) wait = std::min(wait, kAskInterval);
   if (wait == absl::InfiniteDuration()) return -1;
   return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(wait) + 1, 0, INT_MAX));
@@ -154,6 +171,7 @@ absl::Status Exchange::Run() {
       status.Update(Send());
     }
     if (!status.ok()) return status;
+    if (polls[0].revents != 0 || polls[1].revents != 0) last_move_ = absl::Now();
     if (polls[3].revents != 0) ended = worker_.Attend();
   }
   // All output has been written before the report.
@@ -191,6 +209,7 @@ absl::Status Exchange::Send() {
     const size_t of_head = std::min<size_t>(static_cast<size_t>(count), head_.size());
     head_.erase(0, of_head);
     body_.remove_prefix(static_cast<size_t>(count) - of_head);
+    sent_ += static_cast<size_t>(count) - of_head;
   } else if (errno == EPIPE) {
     worker_.request().Reset();
   } else if (errno != EAGAIN && errno != EINTR) {
@@ -380,8 +399,9 @@ class DecodeServiceImpl final : public WorkerDecodeService {
     } else {
       const absl::Status end = worker->process->Bury();
       if (status.ok() && exchange.report().empty() && !end.ok()) {
-        return absl::InternalError(
-            absl::StrCat(end.message(), " after ", exchange.received(), " bytes of output"));
+        return absl::InternalError(absl::StrCat(end.message(), "; it had been sent ",
+                                                exchange.sent(), " bytes of input and gave ",
+                                                exchange.received(), " of output"));
       }
     }
     if (result.ok()) result->wall_time = absl::Now() - start;

@@ -57,6 +57,13 @@ struct DecodeRequest {
   absl::Time deadline = absl::InfiniteFuture();  // DEADLINE_EXCEEDED after it
   // May be empty; asked every 20 ms or so, CANCELLED once it says true.
   std::function<bool()> cancelled;
+  // Both or none. The first is asked as often: when it says true, the decoder stands still while
+  // the second runs, whose error ends the decode.
+  std::function<bool()> has_to_pause;
+  std::function<absl::Status()> pause;
+  // How long a decoder may take no input and give no output while neither source nor sink is at
+  // work, nor `pause`: RESOURCE_EXHAUSTED.
+  absl::Duration stall_limit = absl::InfiniteDuration();
   DecodeSession* session = nullptr;  // of the same service, or none; outlives the call
 };
 
@@ -76,9 +83,9 @@ class DecodeService {
 
   // Runs one decode. OK with a DecodeResult whenever the guest ran to an end of its own, good or
   // bad (exit, trap, limit). Else: the source's or sink's error; INVALID_ARGUMENT for an image that
-  // is refused; RESOURCE_EXHAUSTED if it doesn't fit into its memory limit, or the host has too
-  // little memory for it; CANCELLED; DEADLINE_EXCEEDED; INTERNAL if the worker itself died (the
-  // signal is named) or didn't keep to the rules; UNAVAILABLE if it could not be started or locked
+  // is refused; RESOURCE_EXHAUSTED if it doesn't fit into its memory limit, the host has too
+  // little memory for it, or it stalls; CANCELLED; DEADLINE_EXCEEDED; INTERNAL if the worker itself
+  // died (the signal is named, and what it cost) or didn't keep to the rules; UNAVAILABLE if it could not be started or locked
   // down. By the time it returns the worker is gone, or waits in the request's session.
   // Thread-safe.
   virtual absl::StatusOr<DecodeResult> Decode(const DecodeRequest& request, ByteSource& source,

@@ -11,13 +11,23 @@ extern "C" {
 #include <sys/pidfd.h>
 }
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "vxengine/message_socket.h"
 
 namespace vx {
+namespace {
+
+std::string CostText(const WorkerEnd& end) {
+  return absl::StrCat(" after ", absl::FormatDuration(absl::Nanoseconds(end.cpu_time)),
+                      " of CPU time, with ", end.peak_memory >> 10, " KiB of memory at most");
+}
+
+}  // namespace
 
 WorkerProcess::WorkerProcess(std::shared_ptr<const UniqueFd> zygote, UniqueFd supervision,
                              UniqueFd request, UniqueFd output, UniqueFd report,
@@ -49,6 +59,12 @@ bool WorkerProcess::Attend() {
   return end_ || zygote_is_gone_;
 }
 
+bool WorkerProcess::Pause() {
+  return pidfd_.open() && pidfd_send_signal(pidfd_.get(), SIGSTOP, nullptr, 0) == 0;
+}
+
+void WorkerProcess::Resume() { pidfd_send_signal(pidfd_.get(), SIGCONT, nullptr, 0); }
+
 absl::Status WorkerProcess::Bury() {
   const absl::Time last = absl::Now() + patience_;
   while (!Attend() && (pidfd_.open() || has_spoken_)) {
@@ -68,10 +84,11 @@ absl::Status WorkerProcess::Bury() {
   if (!end_) return absl::InternalError("vxworker had not been forked yet");
   if (end_->code == CLD_EXITED) {
     if (end_->status == 0) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("vxworker ended with exit status ", end_->status));
+    return absl::InternalError(
+        absl::StrCat("vxworker ended with exit status ", end_->status, CostText(*end_)));
   }
-  return absl::InternalError(
-      absl::StrCat("vxworker died of signal ", end_->status, " (", strsignal(end_->status), ")"));
+  return absl::InternalError(absl::StrCat("vxworker died of signal ", end_->status, " (",
+                                          strsignal(end_->status), ")", CostText(*end_)));
 }
 
 }  // namespace vx

@@ -38,9 +38,13 @@ class WorkerProcess {
   // with which it does.
   bool Attend();
 
+  // Stops it until Resume, if it is known well enough to be: else false.
+  bool Pause();
+  void Resume();
+
   // Kills the worker if it hasn't ended, and waits; one that wasn't forked yet, for all that is
   // known, is killed when it is. OK if it ended with exit status 0, else INTERNAL with the signal's
-  // name or the status. REQUIRES: called once.
+  // name or the status, and what CPU time and memory it took. REQUIRES: called once.
   absl::Status Bury();
 
  private:

@@ -74,6 +74,8 @@ std::string EncodeWorkerEnd(const WorkerEnd& end) {
   ByteWriter writer;
   writer.Put(end.code);
   writer.Put(end.status);
+  writer.Put(end.cpu_time);
+  writer.Put(end.peak_memory);
   return writer.Take();
 }
 
@@ -82,6 +84,8 @@ std::optional<WorkerEnd> DecodeWorkerEnd(std::string_view bytes) {
   WorkerEnd end;
   reader.Field(end.code);
   reader.Field(end.status);
+  reader.Field(end.cpu_time);
+  reader.Field(end.peak_memory);
   if (!reader.ok_and_at_end()) return std::nullopt;
   return end;
 }

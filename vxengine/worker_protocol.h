@@ -63,6 +63,9 @@ enum ForkDescriptor { kRequestEnd, kOutputEnd, kReportEnd, kSupervisionEnd, kFor
 struct WorkerEnd {
   int32_t code = 0;    // CLD_EXITED, ...
   int32_t status = 0;  // or the signal's number
+  // As getrusage(2) tells them.
+  int64_t cpu_time = 0;      // ns
+  uint64_t peak_memory = 0;  // bytes, resident
 };
 
 std::string EncodeWorkerEnd(const WorkerEnd& end);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,11 +94,19 @@ void Start(std::vector<UniqueFd> fds, const absl::Status& ready, const std::func
 // Buries a worker that has ended, and tells.
 void Bury(const Worker& worker) {
   siginfo_t info = {};
-  while (waitid(P_PIDFD, static_cast<id_t>(worker.pidfd.get()), &info, WEXITED) != 0 &&
+  rusage usage = {};
+  // Of the C library's wrapper the last argument is missing.
+  while (syscall(SYS_waitid, P_PIDFD, worker.pidfd.get(), &info, WEXITED, &usage) != 0 &&
          errno == EINTR) {
   }
+  const auto nanoseconds = [](const timeval& time) {
+    return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_usec} * 1000;
+  };
   SendMessage(worker.supervision.get(),
-              EncodeWorkerEnd({.code = info.si_code, .status = info.si_status}));
+              EncodeWorkerEnd({.code = info.si_code,
+                               .status = info.si_status,
+                               .cpu_time = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime),
+                               .peak_memory = static_cast<uint64_t>(usage.ru_maxrss) << 10}));
 }
 
 }  // namespace
