@@ -32,8 +32,8 @@ namespace vxa {
 struct CallContext {
   absl::Time deadline = absl::InfiniteFuture();
   std::function<bool()>
-      cancelled;      // may be empty; asked every now and then, from the calling thread
-  std::string agent;  // who calls, as far as anybody knows; UTF-8, goes into records
+      cancelled;       // may be empty; asked every now and then, from the calling thread
+  std::string agent;   // who calls, as far as anybody knows; UTF-8, goes into records
   std::string client;  // with whom it shares turns to run decoders; all without are one
 };
 
@@ -288,13 +288,13 @@ struct DecoderRuling {
   std::string reason;
 };
 
-// What decoders may take, beside what the format itself bounds. None of it keeps a decoder from taking
-// what it took when it was proved.
+// What decoders may take, beside what the format itself bounds. None of it keeps a decoder from
+// taking what it took when it was proved.
 struct DecodeLimits {
-  int concurrent = 4;                     // that run at once; further ones wait
-  int queue = 64;                         // that wait to begin; further ones are OVERLOADED
-  uint64_t memory = uint64_t{1} << 30;    // bytes of a guest's, where nothing else is archived
-  uint64_t output = uint64_t{64} << 30;   // bytes, where the size isn't known
+  int concurrent = 4;                         // that run at once; further ones wait
+  int queue = 64;                             // that wait to begin; further ones are OVERLOADED
+  uint64_t memory = uint64_t{1} << 30;        // bytes of a guest's, where nothing else is archived
+  uint64_t output = uint64_t{64} << 30;       // bytes, where the size isn't known
   uint64_t diagnostics = uint64_t{64} << 10;  // bytes that are kept of what it says, 64 KiB at most
   // Where it wasn't proved yet.
   absl::Duration cpu_time = absl::Hours(1);

@@ -57,9 +57,9 @@ DecodeLoad DecodeTurns::load() {
 
 // Whose turn is next. mutex_ is held, as for what follows.
 std::list<DecodeTurns::Waiter*>::iterator DecodeTurns::Next() {
-  return std::min_element(
-      waiting_.begin(), waiting_.end(),
-      [&](const Waiter* a, const Waiter* b) { return HeldBy(a->client) < HeldBy(b->client); });
+  return std::min_element(waiting_.begin(), waiting_.end(), [&](const Waiter* a, const Waiter* b) {
+    return HeldBy(a->client) < HeldBy(b->client);
+  });
 }
 
 int DecodeTurns::HeldBy(const std::string& client) const {

@@ -15,8 +15,8 @@
 
 namespace vxa {
 
-// Whenever a turn is free, it goes to the client that has the fewest of those who wait, among equals
-// to who has waited longest. Who has one is to give it back when somebody with fewer waits
+// Whenever a turn is free, it goes to the client that has the fewest of those who wait, among
+// equals to who has waited longest. Who has one is to give it back when somebody with fewer waits
 // (MustGiveWay), so that a client who runs ever so many decoders, ever so long, has his share only.
 // Thread-safe.
 class DecodeTurns {
@@ -24,8 +24,8 @@ class DecodeTurns {
   // At most `turns` are given at once, and `queue` may wait for their first.
   DecodeTurns(int turns, int queue) : free_(turns), queue_(queue) {}
 
-  // Waits for a turn, which is the client's (CallContext::client) until it is given back. OVERLOADED
-  // if too many wait already; CANCELLED or DEADLINE_EXCEEDED as the context says.
+  // Waits for a turn, which is the client's (CallContext::client) until it is given back.
+  // OVERLOADED if too many wait already; CANCELLED or DEADLINE_EXCEEDED as the context says.
   absl::Status Take(const CallContext& context) { return Wait(context, queue_); }
   // The same for a decode that has begun: there may be any number of them.
   absl::Status TakeAgain(const CallContext& context) { return Wait(context, INT_MAX); }

@@ -213,8 +213,7 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
       job.proof ? CpuTimeLimit(*job.proof) : absl::ToChronoNanoseconds(limits_.cpu_time);
   request.stall_limit = limits_.stalled;
   if (job.proof) {
-    request.stall_limit =
-        std::max(request.stall_limit, absl::FromChrono(CpuTimeLimit(*job.proof)));
+    request.stall_limit = std::max(request.stall_limit, absl::FromChrono(CpuTimeLimit(*job.proof)));
   }
   request.deadline = context.deadline;
   request.cancelled = context.cancelled;

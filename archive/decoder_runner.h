@@ -46,8 +46,8 @@ std::vector<std::string> SoleArgument(std::string_view argument);
 archive::v1::Decode DecodeMessage(const Digest& decoder, const std::vector<std::string>& arguments,
                                   vx::Profile profile, const vx::Limits& limits);
 
-// What a decode has that nothing was archived of yet: the server's limits. Its CPU time is no part of
-// them, see DecodeLimits.
+// What a decode has that nothing was archived of yet: the server's limits. Its CPU time is no part
+// of them, see DecodeLimits.
 vx::Limits LimitsOfFirstRun(const DecodeLimits& limits);
 
 // Thread-safe.

@@ -301,8 +301,8 @@ std::string ServerReport(const v1::ServerStatus& status) {
   const std::string& missing = status.missing_jail_layers();
   return Table(
       {
-          {"server", absl::StrCat(Printable(status.version()), ", since ",
-                                  TimeText(status.start_time()))},
+          {"server",
+           absl::StrCat(Printable(status.version()), ", since ", TimeText(status.start_time()))},
           {"jail", missing.empty() ? "every layer" : absl::StrCat("without ", Printable(missing))},
           {"streams", absl::StrCat(load.streams(), " of ", limits.streams(), ", ",
                                    limits.client_streams(), " of one client")},

@@ -322,7 +322,8 @@ int Main(int argc, char** argv) {
             "remove that version for good, and hide nothing", Remove);
   AddVerify(&app, &line);
   AddDecoders(&app, &line);
-  app.add_subcommand("status", "tell how the server fares: its limits, its load, and how it confines decoders")
+  app.add_subcommand(
+         "status", "tell how the server fares: its limits, its load, and how it confines decoders")
       ->callback([&line] { line.status = Status(line.global); });
   line.global.server = kDefaultServer;
   try {

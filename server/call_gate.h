@@ -1,5 +1,6 @@
 // How many calls are in at once, which, and whose: so that a server can refuse what would overload
-// it, or leave nothing to other clients, and at its end wait for those that are left or cancel them.
+// it, or leave nothing to other clients, and at its end wait for those that are left or cancel
+// them.
 #ifndef SERVER_CALL_GATE_H_
 #define SERVER_CALL_GATE_H_
 

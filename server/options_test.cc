@@ -42,11 +42,11 @@ TEST(Options, NeedOnlyTheDirectory) {
 }
 
 TEST(Options, AreAllTaken) {
-  const auto parsed = Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--require-jail",
-                             "--grace=0.5", "--max-streams=8", "--client-streams=5", "--decodes=3",
-                             "--decode-queue=7", "--decode-memory=100M", "--decode-output=1G",
-                             "--decode-diagnostics=1K", "--decode-cpu=90", "--decode-stall=2.5",
-                             "--pack-size=20M"});
+  const auto parsed =
+      Parse({"--data=d", "--listen=[::1]:0", "--worker=w", "--require-jail", "--grace=0.5",
+             "--max-streams=8", "--client-streams=5", "--decodes=3", "--decode-queue=7",
+             "--decode-memory=100M", "--decode-output=1G", "--decode-diagnostics=1K",
+             "--decode-cpu=90", "--decode-stall=2.5", "--pack-size=20M"});
   ASSERT_TRUE(parsed.go_on) << parsed.exit.text;
   EXPECT_EQ(parsed.options.listen, "[::1]:0");
   EXPECT_EQ(parsed.options.worker, "w");

@@ -82,8 +82,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Archive* archive,
   const CallLimits limits = {.streams = static_cast<size_t>(options.max_streams),
                              .client_streams = static_cast<size_t>(options.client_streams),
                              .others = kShortCalls};
-  std::unique_ptr<Server> server(
-      new Server(archive, limits, StatusOf(options, missing_layers)));
+  std::unique_ptr<Server> server(new Server(archive, limits, StatusOf(options, missing_layers)));
   grpc::ServerBuilder builder;
   SetLimits(options, &builder);
   builder.RegisterService(&server->service_);

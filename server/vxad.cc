@@ -69,11 +69,10 @@ absl::Status Serve(const ServerOptions& options) {
     Log(LogLevel::kWarning,
         absl::StrCat("decoders run without what this system doesn't grant: ", *missing));
   }
-  absl::StatusOr<std::unique_ptr<Archive>> archive =
-      Archive::Open({.directory = options.data,
-                     .decoder = decoder->get(),
-                     .pack_size = options.pack_size,
-                     .decodes = options.decodes});
+  absl::StatusOr<std::unique_ptr<Archive>> archive = Archive::Open({.directory = options.data,
+                                                                    .decoder = decoder->get(),
+                                                                    .pack_size = options.pack_size,
+                                                                    .decodes = options.decodes});
   if (!archive.ok()) return archive.status();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(archive->get(), options, *missing);
   if (!server.ok()) return server.status();

@@ -85,9 +85,9 @@ class DecodeService {
   // bad (exit, trap, limit). Else: the source's or sink's error; INVALID_ARGUMENT for an image that
   // is refused; RESOURCE_EXHAUSTED if it doesn't fit into its memory limit, the host has too
   // little memory for it, or it stalls; CANCELLED; DEADLINE_EXCEEDED; INTERNAL if the worker itself
-  // died (the signal is named, and what it cost) or didn't keep to the rules; UNAVAILABLE if it could not be started or locked
-  // down. By the time it returns the worker is gone, or waits in the request's session.
-  // Thread-safe.
+  // died (the signal is named, and what it cost) or didn't keep to the rules; UNAVAILABLE if it
+  // could not be started or locked down. By the time it returns the worker is gone, or waits in the
+  // request's session. Thread-safe.
   virtual absl::StatusOr<DecodeResult> Decode(const DecodeRequest& request, ByteSource& source,
                                               ByteSink& sink) = 0;
 

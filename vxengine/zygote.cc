@@ -102,11 +102,12 @@ void Bury(const Worker& worker) {
   const auto nanoseconds = [](const timeval& time) {
     return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_usec} * 1000;
   };
-  SendMessage(worker.supervision.get(),
-              EncodeWorkerEnd({.code = info.si_code,
-                               .status = info.si_status,
-                               .cpu_time = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime),
-                               .peak_memory = static_cast<uint64_t>(usage.ru_maxrss) << 10}));
+  SendMessage(
+      worker.supervision.get(),
+      EncodeWorkerEnd({.code = info.si_code,
+                       .status = info.si_status,
+                       .cpu_time = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime),
+                       .peak_memory = static_cast<uint64_t>(usage.ru_maxrss) << 10}));
 }
 
 }  // namespace
