@@ -180,7 +180,14 @@ struct RegionTranslator::State {
     if (i.undefined != 0 && wrong_anywhere != 0 && options.cpu.BeyondRepair(i)) return true;
     if (i.kind != Kind::kString) return i.kind == Kind::kInterpret;
     if (HelperFor(i) != 0) return false;
+    // Which of two operands that can't be read is the fault's: CPUs differ.
+    if (i.opcode == 0xa7 && i.prefix66) return true;
     return options.shared || (options.metering != Metering::kNone && i.repeat != 0);
+  }
+  // A repeated comparison that faults has on a CPU the flags that were before it, not those of its
+  // last iteration (Intel SDM vol. 2B, REP).
+  bool LosesFlagsByFault(const GuestInstruction& i) const {
+    return i.kind == Kind::kString && i.repeat != 0 && i.reads != 0 && HelperFor(i) == 0;
   }
   bool EndsBlock(const GuestInstruction& i) const { return i.ends_block() || Interprets(i); }
   bool NeedsEsp(const GuestInstruction& i) const;
@@ -481,7 +488,10 @@ void RegionTranslator::State::EmitInstruction(uint32_t index, const Run& run) {
   const bool before_jump =
       index + 1 < run.end && instructions[index + 1].kind == Kind::kJcc && i.kind == Kind::kPlain;
   if (NeedsEsp(i) || (before_jump && delta != 0)) Flush();
+  const uint32_t lost_before = lost_flags;
+  if (LosesFlagsByFault(i)) lost_flags = kStatusFlags;
   AddNote(i.eip, UnitsFrom(index, run));
+  lost_flags = lost_before;
   if (i.undefined != 0 && wrong_anywhere != 0 && !Interprets(i)) {
     const uint16_t wrong = options.cpu.WrongAt(i) & i.undefined;
     const uint16_t live = LiveAfter(index, run);
