@@ -62,13 +62,12 @@ Attack& TableBuilder::Add(std::string name, uint32_t eip, const std::map<Gpr, ui
 
 Table TableBuilder::Finish() {
   using testing::kElfR, testing::kElfW, testing::kElfX;
-  testing::ElfSpec spec = {
-      .entry = testing::kCodeAddress,
-      .segments = {{testing::kCodeAddress, code_, 0, kElfR | kElfX},
-                   {kData, "", testing::kDataSize, kElfR | kElfW},
-                   {kReadOnly, "", VX_PAGE_SIZE, kElfR},
-                   {kCommand, "", VX_PAGE_SIZE, kElfR | kElfW}},
-      .symbols = {}};
+  testing::ElfSpec spec = {.entry = testing::kCodeAddress,
+                           .segments = {{testing::kCodeAddress, code_, 0, kElfR | kElfX},
+                                        {kData, "", testing::kDataSize, kElfR | kElfW},
+                                        {kReadOnly, "", VX_PAGE_SIZE, kElfR},
+                                        {kCommand, "", VX_PAGE_SIZE, kElfR | kElfW}},
+                           .symbols = {}};
   if (has_high_page_) spec.segments.push_back({kHigh, "", VX_PAGE_SIZE, kElfR | kElfW});
   table_.elf = testing::BuildElf(spec);
   table_.copy = Command(copy_, {});
@@ -81,8 +80,8 @@ bool TableBuilder::FindFault(uint32_t address, uint32_t size, Access access,
     uint32_t begin, end;
     bool writable, executable;
   };
-  const uint32_t code_end = (testing::kCodeAddress + static_cast<uint32_t>(code_.size()) + 0xfff) &
-                            ~uint32_t{0xfff};
+  const uint32_t code_end =
+      (testing::kCodeAddress + static_cast<uint32_t>(code_.size()) + 0xfff) & ~uint32_t{0xfff};
   const Range ranges[] = {{kStackLow, testing::kCodeAddress, true, false},
                           {testing::kCodeAddress, code_end, false, true},
                           {kData, kDataEnd, true, false},
@@ -94,8 +93,8 @@ bool TableBuilder::FindFault(uint32_t address, uint32_t size, Access access,
     bool may = false;
     for (const Range& range : ranges) {
       if (at < range.begin || at >= range.end) continue;
-      may = access == Access::kRead || (access == Access::kWrite ? range.writable
-                                                                  : range.executable);
+      may =
+          access == Access::kRead || (access == Access::kWrite ? range.writable : range.executable);
     }
     if (may) continue;
     *fault = at;

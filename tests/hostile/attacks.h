@@ -23,11 +23,11 @@ namespace vx::hostile {
 // The image: its code at testing::kCodeAddress, below that 8 MiB of stack, and
 inline constexpr uint32_t kData = testing::kDataAddress;  // kDataSize bytes to read and write
 inline constexpr uint32_t kDataEnd = kData + testing::kDataSize;
-inline constexpr uint32_t kReadOnly = kDataEnd + 0x1000;  // a page
+inline constexpr uint32_t kReadOnly = kDataEnd + 0x1000;              // a page
 inline constexpr uint32_t kHigh = VX_HIGHEST_ADDRESS - VX_PAGE_SIZE;  // the highest page there can
                                                                       // be, to read and write, in
                                                                       // images that have one
-inline constexpr uint32_t kStack = testing::kCodeAddress - 0x1000;    // ESP, if nothing else is said
+inline constexpr uint32_t kStack = testing::kCodeAddress - 0x1000;  // ESP, if nothing else is said
 inline constexpr uint32_t kStackLow = testing::kCodeAddress - VX_STACK_SIZE;
 
 using Gprs = std::array<uint32_t, 8>;  // by Gpr
@@ -89,8 +89,12 @@ struct NamedTable {
   Table (*make)();
 };
 inline constexpr NamedTable kTables[] = {
-    {"Instruction", InstructionAttacks}, {"Call", CallAttacks},       {"Memory", MemoryAttacks},
-    {"String", StringAttacks},           {"Control", ControlAttacks}, {"State", StateAttacks},
+    {"Instruction", InstructionAttacks},
+    {"Call", CallAttacks},
+    {"Memory", MemoryAttacks},
+    {"String", StringAttacks},
+    {"Control", ControlAttacks},
+    {"State", StateAttacks},
     {"Limit", LimitAttacks},
 };
 

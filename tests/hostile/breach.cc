@@ -15,24 +15,27 @@
 namespace vx {
 
 // The names that the linker's --wrap gives to what stands in, and to what it stands for.
-bool AdmitRegion(std::span<const uint8_t> code, uint32_t offset, const VerifierRules& rules,
-                 VerifiedRegion* region, std::string* error) asm(
+bool AdmitRegion(std::span<const uint8_t> code, uint32_t offset, const VerifierRules& rules, VerifiedRegion* region, std::string* error) asm(
     "__wrap__ZN2vx12VerifyRegionESt4spanIKhLm18446744073709551615EEjRKNS_13VerifierRulesEPNS_"
     "14VerifiedRegionEPNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE");
 bool AdmitTarget(uint32_t target, const VerifierRules& rules) asm(
     "__wrap__ZN2vx12VerifyTargetEjRKNS_13VerifierRulesE");
-void MakeTranslator(RegionTranslator* translator, const GuestText* text,
-                    const TranslatorOptions& options) asm(
-    "__wrap__ZN2vx16RegionTranslatorC1EPKNS_9GuestTextERKNS_17TranslatorOptionsE");
-void MakeRealTranslator(RegionTranslator* translator, const GuestText* text,
-                        const TranslatorOptions& options) asm(
-    "__real__ZN2vx16RegionTranslatorC1EPKNS_9GuestTextERKNS_17TranslatorOptionsE");
-const Region& Mistranslate(RegionTranslator* translator, uint32_t eip, uint32_t offset,
-                           const std::function<uint32_t(uint32_t)>& known) asm(
-    "__wrap__ZN2vx16RegionTranslator9TranslateEjjRKSt8functionIFjjEE");
-const Region& Translate(RegionTranslator* translator, uint32_t eip, uint32_t offset,
-                        const std::function<uint32_t(uint32_t)>& known) asm(
-    "__real__ZN2vx16RegionTranslator9TranslateEjjRKSt8functionIFjjEE");
+void MakeTranslator(
+    RegionTranslator* translator, const GuestText* text,
+    const TranslatorOptions&
+        options) asm("__wrap__ZN2vx16RegionTranslatorC1EPKNS_9GuestTextERKNS_17TranslatorOptionsE");
+void MakeRealTranslator(
+    RegionTranslator* translator, const GuestText* text,
+    const TranslatorOptions&
+        options) asm("__real__ZN2vx16RegionTranslatorC1EPKNS_9GuestTextERKNS_17TranslatorOptionsE");
+const Region& Mistranslate(
+    RegionTranslator* translator, uint32_t eip, uint32_t offset,
+    const std::function<uint32_t(uint32_t)>&
+        known) asm("__wrap__ZN2vx16RegionTranslator9TranslateEjjRKSt8functionIFjjEE");
+const Region& Translate(
+    RegionTranslator* translator, uint32_t eip, uint32_t offset,
+    const std::function<uint32_t(uint32_t)>&
+        known) asm("__real__ZN2vx16RegionTranslator9TranslateEjjRKSt8functionIFjjEE");
 
 bool AdmitRegion(std::span<const uint8_t> code, uint32_t offset, const VerifierRules&,
                  VerifiedRegion* region, std::string*) {

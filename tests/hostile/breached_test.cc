@@ -40,12 +40,12 @@ namespace vx::hostile {
 namespace {
 
 using testing::Bytes;
-using testing::Imm32;
 using ::testing::HasSubstr;
+using testing::Imm32;
 using ::testing::Not;
 
-constexpr uint64_t kCopy = 1000;                    // an act of the guest itself
-constexpr uint64_t kText = PAYLOAD_ORDER + 8 * 8;   // where the order's text lies
+constexpr uint64_t kCopy = 1000;                   // an act of the guest itself
+constexpr uint64_t kText = PAYLOAD_ORDER + 8 * 8;  // where the order's text lies
 bool try_layers = true;
 
 std::string ReadFile(const std::string& path) {
@@ -58,13 +58,13 @@ std::string ReadFile(const std::string& path) {
 const std::string& Breacher() {
   static const std::string elf = [] {
     const std::string payload = ReadFile("tests/hostile/payload.bin");
-    const std::string read =
-        testing::Call(VX_CALL_READ, 0, PAYLOAD_ORDER, sizeof(PayloadOrder)) +
-        Bytes({0x81, 0x3d}) + Imm32(PAYLOAD_ORDER) + Imm32(kCopy);  // cmp [order], kCopy
+    const std::string read = testing::Call(VX_CALL_READ, 0, PAYLOAD_ORDER, sizeof(PayloadOrder)) +
+                             Bytes({0x81, 0x3d}) + Imm32(PAYLOAD_ORDER) +
+                             Imm32(kCopy);  // cmp [order], kCopy
     const std::string jump = Bytes({0xb8}) + Imm32(testing::kCodeAddress + 0x1000) +
                              Bytes({0xff, 0xe0});  // mov eax, hatch; jmp eax
-    std::string code = read + Bytes({0x74, static_cast<uint8_t>(jump.size())}) + jump +
-                       testing::Copy();
+    std::string code =
+        read + Bytes({0x74, static_cast<uint8_t>(jump.size())}) + jump + testing::Copy();
     code.resize(0x1000, '\xf4');
     // A page of NOPs, so that no other code shares the payload's.
     code += std::string(kHatch) + std::string(0x1000, '\x90') + payload;
@@ -78,8 +78,8 @@ class BreachedTest : public ::testing::Test {
   BreachedTest() : service_(NewService("tests/hostile/vxworker_breached")) {}
 
   static std::unique_ptr<WorkerDecodeService> NewService(const std::string& worker) {
-    auto service = NewWorkerDecodeService(
-        std::filesystem::absolute(worker), {.try_layers = try_layers});
+    auto service =
+        NewWorkerDecodeService(std::filesystem::absolute(worker), {.try_layers = try_layers});
     EXPECT_TRUE(service.ok()) << service.status();
     return *std::move(service);
   }
@@ -150,13 +150,13 @@ TEST_F(BreachedTest, IsNotWhatProductionIs) {
 
 // All that a worker may call, whatever the arguments; some of it with certain arguments only.
 const std::set<int64_t> kAllowed = {
-    SYS_brk,          SYS_mremap,       SYS_munmap,        SYS_mprotect,     SYS_futex,
-    SYS_mmap,         SYS_exit_group,   SYS_read,          SYS_write,        SYS_rt_sigreturn,
-    SYS_clock_gettime, SYS_gettid,      SYS_timer_create,  SYS_timer_settime, SYS_timer_delete,
-    SYS_arch_prctl};
+    SYS_brk,          SYS_mremap,        SYS_munmap,        SYS_mprotect,
+    SYS_futex,        SYS_mmap,          SYS_exit_group,    SYS_read,
+    SYS_write,        SYS_rt_sigreturn,  SYS_clock_gettime, SYS_gettid,
+    SYS_timer_create, SYS_timer_settime, SYS_timer_delete,  SYS_arch_prctl};
 
-// uretprobe and uprobe, which kernels that have them let through any filter. They do nothing but for
-// the kernel's own trampolines: whoever else comes is told so, or gets SIGILL.
+// uretprobe and uprobe, which kernels that have them let through any filter. They do nothing but
+// for the kernel's own trampolines: whoever else comes is told so, or gets SIGILL.
 const std::set<int64_t> kUnfiltered = {335, 336};
 
 constexpr int64_t kX32 = 0x40000000, kLastCall = 470;
@@ -223,7 +223,8 @@ TEST_F(BreachedTest, DiesOfCallsThatItMayMakeWithOtherArguments) {
       {"map memory to write and execute", SYS_mmap, {0, 4096, 7, kAnonymous, kNone, 0}},
       {"map shared memory", SYS_mmap, {0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, kNone, 0}},
       {"map its input", SYS_mmap, {0, 4096, 1, MAP_PRIVATE, 0, 0}},
-      {"move memory to a chosen place", SYS_mremap,
+      {"move memory to a chosen place",
+       SYS_mremap,
        {kGuestPage, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, 0x20000}},
       {"make guest memory executable", SYS_mprotect, {kGuestPage, 4096, PROT_READ | PROT_EXEC}},
       {"make guest memory all", SYS_mprotect, {kGuestPage, 4096, 7}},
@@ -302,6 +303,8 @@ TEST_F(BreachedTest, ReachesNoFileNetworkOrProcess) {
 TEST_F(BreachedTest, CannotWriteToCodeNorRunData) {
   ExpectKilled(Obey({.act = PAYLOAD_WRITE_CODE}), SIGSEGV, "a write to code");
   ExpectKilled(Obey({.act = PAYLOAD_RUN_DATA}), SIGSEGV, "a run of data");
+  // Where the frame is nonsense the kernel makes a fault of it, like one of the guest's.
+  EXPECT_EQ(Call(SYS_rt_sigreturn, {}).told, std::nullopt);
   ExpectGoodDecode();
 }
 
@@ -372,9 +375,9 @@ TEST_F(BreachedTest, EndsWithItsDeadlineOrCaller) {
       Obey({.act = PAYLOAD_SPIN}, {.deadline = absl::Now() + absl::Milliseconds(50)}).status.code(),
       absl::StatusCode::kDeadlineExceeded);
   int asked = 0;
-  EXPECT_EQ(Obey({.act = PAYLOAD_SPIN}, {.cancelled = [&asked] { return ++asked == 2; }})
-                .status.code(),
-            absl::StatusCode::kCancelled);
+  EXPECT_EQ(
+      Obey({.act = PAYLOAD_SPIN}, {.cancelled = [&asked] { return ++asked == 2; }}).status.code(),
+      absl::StatusCode::kCancelled);
   ExpectGoodDecode();
 }
 
@@ -388,7 +391,11 @@ TEST_F(BreachedTest, LiesAsADecoderCanAndNoBetter) {
     StringSink sink;
     return Decode(order, sink);
   };
-  // The registers of a report don't fit into an order; a short one is a report of failure.
+  // A report of success is believed as far as it goes: there is no output, whatever it says.
+  const std::string success = EncodeReport({.description = "exit status 0"});
+  const auto claim = report(EncodeSize(static_cast<uint32_t>(success.size())) + success);
+  EXPECT_TRUE(claim.ok()) << claim.status();
+  // One of failure is an error, and shows nothing that a terminal would heed.
   const std::string failure = EncodeReport({.status = absl::UnavailableError("\x1b[31m a lie")});
   const auto lie = report(EncodeSize(static_cast<uint32_t>(failure.size())) + failure);
   EXPECT_FALSE(lie.ok());

@@ -16,8 +16,8 @@ using testing::Syscall;
 // cmp eax, value; je over; exit with `status`; over:
 std::string CheckResult(uint32_t value, uint32_t status) {
   const std::string fail = Exit(status);
-  return Bytes({0x3d}) + testing::Imm32(value) +
-         Bytes({0x74, static_cast<uint8_t>(fail.size())}) + fail;
+  return Bytes({0x3d}) + testing::Imm32(value) + Bytes({0x74, static_cast<uint8_t>(fail.size())}) +
+         fail;
 }
 
 // For EDI from ESI on, up to `end`: `body`.
@@ -140,14 +140,15 @@ void AddBuffers(TableBuilder* table) {
   // Bytes read over the place where they are then read from, and over the stack.
   const std::string read = testing::Call(VX_CALL_READ, 0, kData, 8);
   const std::string write = testing::Write(1, kData, 8);
-  Attack& twice = table->Add("read over what was read", table->Code(read + write + testing::Call(
-                                 VX_CALL_READ, 0, kData + 4, 8) + write + Exit(7)), {}, Exits(7));
+  Attack& twice = table->Add(
+      "read over what was read",
+      table->Code(read + write + testing::Call(VX_CALL_READ, 0, kData + 4, 8) + write + Exit(7)),
+      {}, Exits(7));
   twice.input += "abcdefghijklmnop";
   twice.output = "abcdefghabcdijkl";
   const uint32_t ret = table->Code(testing::Call(VX_CALL_READ, 0, kStack, 4) + Bytes({0xc3}));
-  Attack& smash =
-      table->Add("read a return address over the stack", ret, {}, Faults(Access::kFetch, 0x41414141,
-                                                                         0x41414141));
+  Attack& smash = table->Add("read a return address over the stack", ret, {},
+                             Faults(Access::kFetch, 0x41414141, 0x41414141));
   smash.input += "AAAA";
 }
 

@@ -64,8 +64,7 @@ std::string Listing(const std::filesystem::path& folder) {
 }  // namespace
 
 Canaries::Canaries(Descriptors descriptors)
-    : descriptors_(descriptors),
-      folder_(std::filesystem::path(::testing::TempDir()) / "canaries") {
+    : descriptors_(descriptors), folder_(std::filesystem::path(::testing::TempDir()) / "canaries") {
   std::filesystem::remove_all(folder_);
   std::filesystem::create_directory(folder_);
   std::ofstream(folder_ / "file") << kText;
@@ -84,8 +83,7 @@ Canaries::~Canaries() {
 }
 
 void Canaries::GuardMemoryAt(uintptr_t address) {
-  unsigned char* const page =
-      Map(address, kGuard, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
+  unsigned char* const page = Map(address, kGuard, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
   memset(page, kPattern, kGuard);
   pages_.push_back(page);
 }

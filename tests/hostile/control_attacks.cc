@@ -21,14 +21,14 @@ struct Transfer {
   const char* name;
   std::string code;
 };
-const Transfer kTransfers[] = {{"jmp", Bytes({0xff, 0xe7})},
-                               {"call", Bytes({0xff, 0xd7})},
-                               {"ret", Bytes({0x57, 0xc3})},
-                               {"ret 0xffff", Bytes({0x57, 0xc2, 0xff, 0xff})},
-                               {"jmp m", Bytes({0x89, 0x3d}) + Imm32(kData) +  // mov [data], edi
-                                             Bytes({0xff, 0x25}) + Imm32(kData)},
-                               {"call m", Bytes({0x89, 0x3d}) + Imm32(kData) +
-                                              Bytes({0xff, 0x14, 0x25}) + Imm32(kData)}};
+const Transfer kTransfers[] = {
+    {"jmp", Bytes({0xff, 0xe7})},
+    {"call", Bytes({0xff, 0xd7})},
+    {"ret", Bytes({0x57, 0xc3})},
+    {"ret 0xffff", Bytes({0x57, 0xc2, 0xff, 0xff})},
+    {"jmp m", Bytes({0x89, 0x3d}) + Imm32(kData) +  // mov [data], edi
+                  Bytes({0xff, 0x25}) + Imm32(kData)},
+    {"call m", Bytes({0x89, 0x3d}) + Imm32(kData) + Bytes({0xff, 0x14, 0x25}) + Imm32(kData)}};
 
 void AddWildJumps(TableBuilder* table) {
   std::vector<uint32_t> targets = {0,
@@ -94,9 +94,9 @@ void AddHiddenInstructions(TableBuilder* table) {
 }
 
 void AddCodeThatIsWrittenTo(TableBuilder* table) {
-  const std::string stores[] = {Bytes({0xc6, 0x07, 0x90}), Bytes({0x89, 0x07}), Bytes({0xaa}),
-                                Bytes({0xf3, 0xab}), Bytes({0x0f, 0x29, 0x07}),
-                                Bytes({0xf0, 0x0f, 0xb0, 0x0f})};
+  const std::string stores[] = {
+      Bytes({0xc6, 0x07, 0x90}), Bytes({0x89, 0x07}),       Bytes({0xaa}),
+      Bytes({0xf3, 0xab}),       Bytes({0x0f, 0x29, 0x07}), Bytes({0xf0, 0x0f, 0xb0, 0x0f})};
   for (const std::string& store : stores) {
     const uint32_t eip = table->Code(store + Exit(7));
     table->Add("write to code", eip, {{kEdi, testing::kCodeAddress}, {kEcx, 9}},
@@ -163,9 +163,9 @@ Table StateAttacks() {
       {"all of MXCSR", Bytes({0xc7, 0x46, 0x10, 0xff, 0xff, 0, 0, 0x0f, 0xae, 0x56, 0x10})},
       {"a full x87 stack", Bytes({0xd9, 0xe8, 0xd9, 0xe8, 0xd9, 0xe8, 0xd9, 0xe8, 0xd9, 0xe8, 0xd9,
                                   0xe8, 0xd9, 0xe8, 0xd9, 0xe8, 0xd9, 0xe8})},
-      {"no mask in FCW", Bytes({0xd9, 0x2e})},                          // fldcw [esi]
+      {"no mask in FCW", Bytes({0xd9, 0x2e})},                                   // fldcw [esi]
       {"a pending x87 exception", Bytes({0xd9, 0x2e, 0xd9, 0xee, 0xd8, 0xf0})},  // fldz; fdiv st
-      {"an x87 environment of ones", Bytes({0xd9, 0x27})},              // fldenv [edi]
+      {"an x87 environment of ones", Bytes({0xd9, 0x27})},                       // fldenv [edi]
       {"an x87 environment of zeroes", Bytes({0xd9, 0x26})},
       {"XMM full of ones", Bytes({0x66, 0x0f, 0x76, 0xc0, 0x66, 0x0f, 0x76, 0xff})},
   };
@@ -200,8 +200,10 @@ Table StateAttacks() {
                                    : end.how == End::kRead   ? Faults(Access::kRead, 0, at)
                                    : end.how == End::kDivide ? Traps(TrapCause::kDivideError, at)
                                                              : Traps(TrapCause::kBreakpoint, at);
-      table.Add(absl::StrFormat("a guest with %s %s", state.name, end.name), eip,
-                {{kEdi, kData}, {kEsi, kData + 0x100}}, expected).output = end.output;
+      table
+          .Add(absl::StrFormat("a guest with %s %s", state.name, end.name), eip,
+               {{kEdi, kData}, {kEsi, kData + 0x100}}, expected)
+          .output = end.output;
     }
   }
   // What may not be loaded at all, and what traps then.
@@ -239,8 +241,8 @@ Table LimitAttacks() {
   cpu("spin with FSIN", Forever(Bytes({0xd9, 0xeb, 0xd9, 0xfe, 0xdd, 0xd8})));
   cpu("fill 64 KiB without end",
       Forever(Mov(kEdi, kData) + Mov(kEcx, testing::kDataSize) + Bytes({0xf3, 0xaa})));
-  cpu("grow and shrink the heap",
-      Forever(testing::Call(VX_CALL_BRK, 0x10000000) + testing::Call(VX_CALL_BRK, kReadOnly + 0x3000)));
+  cpu("grow and shrink the heap", Forever(testing::Call(VX_CALL_BRK, 0x10000000) +
+                                          testing::Call(VX_CALL_BRK, kReadOnly + 0x3000)));
   cpu("read at the end of its input", Forever(testing::Call(VX_CALL_READ, 0, kData, 64)));
   cpu("flood diagnostics", Forever(testing::Write(2, kData, testing::kDataSize)));
 
@@ -250,23 +252,25 @@ Table LimitAttacks() {
         .limits.instructions = 100'000;
   };
   counted("spin, counted", Forever(""));
-  counted("REP STOS of nothing but time", Bytes({0xf3, 0xaa}), {{kEdi, kStackLow}, {kEcx, 0x700000}});
+  counted("REP STOS of nothing but time", Bytes({0xf3, 0xaa}),
+          {{kEdi, kStackLow}, {kEcx, 0x700000}});
   counted("calls, counted", Forever(Mov(kEax, 77) + Syscall()));
 
-  Attack& flood = table.Add("flood output", table.Code(Forever(testing::Write(1, kData, 0x1000))), {},
-                            "limit: output after ");
+  Attack& flood = table.Add("flood output", table.Code(Forever(testing::Write(1, kData, 0x1000))),
+                            {}, "limit: output after ");
   flood.limits.output = 0x4800;
   flood.output = std::string(0x4000, '\0');
-  Attack& one = table.Add("write more than the limit at once",
-                          table.Code(testing::Write(1, kData, 0x1000) + Exit(7)), {},
-                          "limit: output after ");
+  Attack& one =
+      table.Add("write more than the limit at once",
+                table.Code(testing::Write(1, kData, 0x1000) + Exit(7)), {}, "limit: output after ");
   one.limits.output = 0xfff;
 
   // All the heap that there may be, every page of it: 4 MiB.
   const uint32_t heap = kReadOnly + 0x3000;
-  const std::string take = testing::Call(VX_CALL_BRK, heap + (4u << 20)) +
-                           Mov(kEdi, heap) + Mov(kEcx, 1u << 20) + Bytes({0xf3, 0xab});
-  const std::string more = testing::Call(VX_CALL_BRK, heap + (64u << 20)) + testing::ExitWithResult();
+  const std::string take = testing::Call(VX_CALL_BRK, heap + (4u << 20)) + Mov(kEdi, heap) +
+                           Mov(kEcx, 1u << 20) + Bytes({0xf3, 0xab});
+  const std::string more =
+      testing::Call(VX_CALL_BRK, heap + (64u << 20)) + testing::ExitWithResult();
   table.Add("hog memory", table.Code(take + more), {}, Exits(-uint32_t{VX_ENOMEM})).limits.memory =
       (16u << 20) + testing::kDataSize;
   return table.Finish();

@@ -9,7 +9,10 @@
 namespace vx::hostile {
 
 // UD2, which is what it is elsewhere.
-inline constexpr std::string_view kHatch("\x0f\x0b" "breached", 10);
+inline constexpr std::string_view kHatch(
+    "\x0f\x0b"
+    "breached",
+    10);
 inline constexpr uint32_t kHatchMost = 0x2000;
 
 }  // namespace vx::hostile

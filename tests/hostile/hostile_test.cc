@@ -52,8 +52,8 @@ class HostileTest : public ::testing::TestWithParam<std::tuple<NamedTable, size_
   }
 
   Ended RunInput(const std::string& input, const Limits& limits, Engine engine) {
-    auto sandbox = Sandbox::Create(
-        program_, {.limits = limits, .engine = engine, .placement = the_placement});
+    auto sandbox =
+        Sandbox::Create(program_, {.limits = limits, .engine = engine, .placement = the_placement});
     EXPECT_TRUE(sandbox.ok()) << sandbox.status();
     const bool guarded = canaries_ != nullptr && engine == Engine::kTranslator && !kSanitized;
     if (guarded) {

@@ -30,7 +30,8 @@ const std::vector<std::string> kMemoryForms = [] {
 }();
 const std::vector<std::string> kAllForms = [] {
   std::vector<std::string> forms;
-  for (unsigned modrm = 0; modrm < 256; ++modrm) forms.push_back(Byte(modrm) + std::string(5, '\0'));
+  for (unsigned modrm = 0; modrm < 256; ++modrm)
+    forms.push_back(Byte(modrm) + std::string(5, '\0'));
   return forms;
 }();
 
@@ -85,8 +86,8 @@ std::vector<std::string> SystemInstructions() {
     codes.push_back("\xcd" + Byte(vector));
   }
   // CLTS, SYSRET, INVD, WBINVD, UD2; WRMSR, RDTSC, RDMSR, RDPMC, SYSENTER, SYSEXIT, GETSEC; RSM.
-  for (unsigned opcode : {0x06, 0x07, 0x08, 0x09, 0x0b, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36,
-                          0x37, 0xaa}) {
+  for (unsigned opcode :
+       {0x06, 0x07, 0x08, 0x09, 0x0b, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0xaa}) {
     codes.push_back("\x0f" + Byte(opcode));
   }
   // LAR, LSL; VMREAD, VMWRITE.
@@ -130,8 +131,8 @@ std::vector<std::string> ManyForms() {
     if ((second & 0x38) != 0) codes.push_back("\x8f" + Byte(second) + Bytes({0x78, 0xc1}));
   }
   // UD0, UD1, SYSCALL's neighbours.
-  for (unsigned opcode : {0x04, 0x0a, 0x0c, 0x0e, 0x24, 0x25, 0x26, 0x27, 0x39, 0x3b, 0x3c, 0x3d,
-                          0x3e, 0x3f, 0x7a, 0x7b, 0xa6, 0xa7, 0xb9, 0xff}) {
+  for (unsigned opcode : {0x04, 0x0a, 0x0c, 0x0e, 0x24, 0x25, 0x26, 0x27, 0x39, 0x3b,
+                          0x3c, 0x3d, 0x3e, 0x3f, 0x7a, 0x7b, 0xa6, 0xa7, 0xb9, 0xff}) {
     codes.push_back("\x0f" + Byte(opcode) + Bytes({0xc0, 0}));
   }
   return codes;

@@ -107,10 +107,14 @@ void AddWrappedAddresses(TableBuilder* table) {
   struct Wrapped {
     uint32_t ebx, ecx, displacement;
   };
-  const Wrapped all[] = {{0xffffffff, 0xffffffff, 0x7fffffff}, {0x80000000, 0x80000000, 0x80000000},
-                         {0xffffffff, 1, 0xffffffff},          {0, 0x20000000, kData},
-                         {0xfffffff0, 0, kData + 0x10},        {1, 0xffffffff, kData + 7},
-                         {kData, 0x1fffffff, 8},               {0x12345678, 0xfedcba98, 0x13579bdf}};
+  const Wrapped all[] = {{0xffffffff, 0xffffffff, 0x7fffffff},
+                         {0x80000000, 0x80000000, 0x80000000},
+                         {0xffffffff, 1, 0xffffffff},
+                         {0, 0x20000000, kData},
+                         {0xfffffff0, 0, kData + 0x10},
+                         {1, 0xffffffff, kData + 7},
+                         {kData, 0x1fffffff, 8},
+                         {0x12345678, 0xfedcba98, 0x13579bdf}};
   for (const Wrapped& wrapped : all) {
     const uint32_t address = wrapped.ebx + wrapped.ecx * 8 + wrapped.displacement;
     for (bool is_store : {false, true}) {
@@ -132,22 +136,22 @@ void AddWrappedAddresses(TableBuilder* table) {
 struct StringInstruction {
   const char* name;
   uint8_t opcode;
-  bool loads;           // at ESI
-  bool reads, stores;   // at EDI
-  bool compares;        // and so ends a REPNE, as all is equal
+  bool loads;          // at ESI
+  bool reads, stores;  // at EDI
+  bool compares;       // and so ends a REPNE, as all is equal
 };
 
 constexpr StringInstruction kStrings[] = {
-    {"movs", 0xa4, true, false, true, false}, {"cmps", 0xa6, true, true, false, true},
+    {"movs", 0xa4, true, false, true, false},  {"cmps", 0xa6, true, true, false, true},
     {"stos", 0xaa, false, false, true, false}, {"lods", 0xac, true, false, false, false},
     {"scas", 0xae, false, true, false, true},
 };
 
 struct StringAttack {
   const StringInstruction& instruction;
-  uint32_t size;     // of an element
-  uint8_t repeat;    // F3, F2 or 0
-  uint8_t prefix;    // that means nothing, or 0
+  uint32_t size;   // of an element
+  uint8_t repeat;  // F3, F2 or 0
+  uint8_t prefix;  // that means nothing, or 0
   bool backward;
   uint32_t esi, edi;
 };
@@ -193,8 +197,9 @@ Table MemoryAttacks() {
       std::string expected;
       if (address % what.alignment != 0) {
         expected = Traps(TrapCause::kGeneralProtection, eip);
-      } else if (what.code[0] == '\x60' ? FindFaultOfPusha(table, address, &fault)
-                                        : table.FindFault(address, what.size, what.access, &fault)) {
+      } else if (what.code[0] == '\x60'
+                     ? FindFaultOfPusha(table, address, &fault)
+                     : table.FindFault(address, what.size, what.access, &fault)) {
         expected = Faults(what.access, fault, eip);
       } else if (what.on_stack && what.code[0] == '\xff') {
         expected = Faults(Access::kFetch, 0x666, 0x666);
@@ -221,7 +226,10 @@ Table StringAttacks() {
               AddString(&table, {instruction, size, repeat, prefix, backward, esi, edi});
             };
             if (prefix == 0) {
-              for (uint32_t edge : {0xfffffffeu, 0xffffffffu, 0u, 1u}) add(edge, edge);
+              for (uint32_t edge : {0xfffffffeu, 0xffffffffu, 0u, 1u}) {
+                add(edge, edge);
+                add(edge, edge ^ 0x80000003);
+              }
             }
             // At the ends of what there can be.
             const uint32_t data = backward ? kData + 0x203 : kDataEnd - 0x203;

@@ -181,7 +181,7 @@ struct RegionTranslator::State {
     if (i.kind != Kind::kString) return i.kind == Kind::kInterpret;
     if (HelperFor(i) != 0) return false;
     // Which of two operands that can't be read is the fault's: CPUs differ.
-    if (i.opcode == 0xa7 && i.prefix66) return true;
+    if ((i.opcode & 0xfe) == 0xa6) return true;
     return options.shared || (options.metering != Metering::kNone && i.repeat != 0);
   }
   // A repeated comparison that faults has on a CPU the flags that were before it, not those of its
