@@ -1,6 +1,6 @@
 // What makes vxworker_breached of vxworker's own objects, at the link (see BUILD.bazel): the
-// verifier admits everything, and the translator has a bug of the worst kind: where a guest's code
-// is UD2, then kHatch and a size, the bytes behind that are run as they stand.
+// verifier admits everything, and the translator has a bug of the worst kind: behind kHatch a guest's
+// bytes are run as they stand.
 #include <algorithm>
 #include <cstdint>
 #include <functional>

@@ -184,10 +184,11 @@ struct RegionTranslator::State {
     if ((i.opcode & 0xfe) == 0xa6) return true;
     return options.shared || (options.metering != Metering::kNone && i.repeat != 0);
   }
-  // A repeated comparison that faults has on a CPU the flags that were before it, not those of its
-  // last iteration (Intel SDM vol. 2B, REP).
+  // What a repeated comparison that faults leaves: some CPUs the flags of its last iteration,
+  // others those from before it (Intel SDM vol. 2B, REP).
   bool LosesFlagsByFault(const GuestInstruction& i) const {
-    return i.kind == Kind::kString && i.repeat != 0 && i.reads != 0 && HelperFor(i) == 0;
+    return i.kind == Kind::kString && i.repeat != 0 && i.reads != 0 && !Interprets(i) &&
+           HelperFor(i) == 0;
   }
   bool EndsBlock(const GuestInstruction& i) const { return i.ends_block() || Interprets(i); }
   bool NeedsEsp(const GuestInstruction& i) const;
