@@ -150,10 +150,10 @@ TEST_F(BreachedTest, IsNotWhatProductionIs) {
 
 // All that a worker may call, whatever the arguments; some of it with certain arguments only.
 const std::set<int64_t> kAllowed = {
-    SYS_brk,          SYS_mremap,        SYS_munmap,        SYS_mprotect,
-    SYS_futex,        SYS_mmap,          SYS_exit_group,    SYS_read,
-    SYS_write,        SYS_rt_sigreturn,  SYS_clock_gettime, SYS_gettid,
-    SYS_timer_create, SYS_timer_settime, SYS_timer_delete,  SYS_arch_prctl};
+    SYS_brk,           SYS_mremap,     SYS_munmap,       SYS_mprotect,      SYS_futex,
+    SYS_mmap,          SYS_exit_group, SYS_read,         SYS_write,         SYS_rt_sigreturn,
+    SYS_clock_gettime, SYS_gettid,     SYS_timer_create, SYS_timer_settime, SYS_timer_delete,
+    SYS_arch_prctl,    SYS_mincore,    SYS_madvise};
 
 // uretprobe and uprobe, which kernels that have them let through any filter. They do nothing but
 // for the kernel's own trampolines: whoever else comes is told so, or gets SIGILL.
@@ -229,6 +229,9 @@ TEST_F(BreachedTest, DiesOfCallsThatItMayMakeWithOtherArguments) {
       {"make guest memory executable", SYS_mprotect, {kGuestPage, 4096, PROT_READ | PROT_EXEC}},
       {"make guest memory all", SYS_mprotect, {kGuestPage, 4096, 7}},
       {"make memory above executable", SYS_mprotect, {1ull << 46, 4096, PROT_EXEC}},
+      {"look at pages above 4 GiB", SYS_mincore, {1ull << 32, 4096, kText}},
+      {"keep pages from its dumps", SYS_madvise, {kGuestPage, 4096, MADV_DONTDUMP}},
+      {"free pages", SYS_madvise, {kGuestPage, 4096, MADV_FREE}},
       {"wait for a futex", SYS_futex, {kText, FUTEX_WAIT, 0, 0}},
       {"wake by another's futex", SYS_futex, {kText, FUTEX_WAKE, 1}},
       {"read the clock", SYS_clock_gettime, {CLOCK_REALTIME, kText}},
