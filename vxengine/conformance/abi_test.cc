@@ -259,6 +259,48 @@ TEST(AbiTest, StringComparisonsReadTheOperandAtEsiFirst) {
   }
 }
 
+// Some CPUs look at both first.
+TEST(AbiTest, BoundLooksAtTheLowerBoundFirst) {
+  for (const int32_t lower : {1, 0}) {
+    Tests tests(20 + lower);
+    auto [test, result] = tests.Add("bound", {0x62, 0x03});
+    test.state.gpr[kEax] = 0;
+    test.state.gpr[kEbx] = kDataEnd - 4;
+    test.patches = {Words(kDataEnd - 4, {static_cast<uint32_t>(lower)})};
+    tests.ExpectTrap(lower > 0 ? Trap{TrapCause::kBoundRange}
+                               : Trap{TrapCause::kPageFault, Access::kRead, kDataEnd});
+  }
+}
+
+// FST, FSTP, FIST, FISTP and FBSTP to [EBX].
+constexpr uint8_t kX87Stores[][2] = {{0xd9, 0x13}, {0xd9, 0x1b}, {0xdb, 0x13}, {0xdb, 0x1b},
+                                     {0xdb, 0x3b}, {0xdd, 0x13}, {0xdd, 0x1b}, {0xdf, 0x13},
+                                     {0xdf, 0x1b}, {0xdf, 0x33}, {0xdf, 0x3b}};
+
+// Here of an empty register, which is invalid. Some CPUs look at memory all the same.
+TEST(AbiTest, X87StoresOfWhatTrapsDoNotLookAtMemory) {
+  Tests tests(23);
+  for (const auto& store : kX87Stores) {
+    // fldcw [ecx]; the store; fnstsw ax; fninit
+    auto [test, result] =
+        tests.Add("x87 store", {0xd9, 0x29, store[0], store[1], 0xdf, 0xe0, 0xdb, 0xe3});
+    test.state.gpr[kEbx] = 0x1000;
+    test.state.gpr[kEcx] = kMiddle;
+    test.patches = {Words(kMiddle, {0x340})};
+    tests.StartResult();
+    SetLow16(&result.state.gpr[kEax], 0x80c1);  // B, ES, SF, IE
+  }
+}
+
+TEST(AbiTest, X87StoresOfWhatIsMaskedFault) {
+  Tests tests(24);
+  for (const auto& store : kX87Stores) {
+    auto [test, result] = tests.Add("x87 store", {store[0], store[1]});
+    test.state.gpr[kEbx] = 0x1000;
+    tests.ExpectTrap({TrapCause::kPageFault, Access::kWrite, 0x1000});
+  }
+}
+
 // A CPU may look at the mask first; here all 16 bytes must be writable.
 TEST(AbiTest, MaskmovdquNeedsItsWholeOperandWhateverTheMask) {
   Tests tests(10);

@@ -158,17 +158,41 @@ void EipIsTheInstructions(const Case& test, const Result&, Result* result) {
 constexpr uint8_t kStringPrefixes[] = {0x66, 0xf2, 0xf3};
 constexpr uint8_t kCmps = 0xa7;  // and 0xa6
 
+// Where the guest has trapped, the opcode behind the prefixes of string instructions; 0 if it isn't
+// in the case.
+uint8_t OpcodeAtTrap(const Case& test, const Result& result) {
+  size_t at = result.state.eip - test.code_address;
+  while (at < test.code.size() && std::ranges::count(kStringPrefixes, test.code[at]) != 0) ++at;
+  return at < test.code.size() ? test.code[at] : 0;
+}
+
 // Which operand of CMPS is read first CPUs have in both ways.
 void OperandAtEsiIsFirst(const Case& test, const Result& actual, Result* result) {
   if (!IsPageFault(*result) || !IsPageFault(actual) || result->state.eip != actual.state.eip) {
     return;
   }
-  size_t at = actual.state.eip - test.code_address;
-  while (at < test.code.size() && std::ranges::count(kStringPrefixes, test.code[at]) != 0) ++at;
-  if (at >= test.code.size() || (test.code[at] | 1) != kCmps) return;
+  if ((OpcodeAtTrap(test, actual) | 1) != kCmps) return;
   const auto in = [](uint32_t address, uint32_t operand) { return address - operand < 4; };
   if (in(result->trap->address, result->state.gpr[kEdi]) &&
       in(actual.trap->address, actual.state.gpr[kEsi])) {
+    result->trap = actual.trap;
+  }
+}
+
+// Some CPUs leave the flags of the last iteration, some those from before the first.
+void ComparisonsFlagsAreOfTheLast(const Case& test, const Result& actual, Result* result) {
+  const uint8_t opcode = OpcodeAtTrap(test, *result) & 0xfe;
+  const bool compares = opcode == 0xa6 || opcode == 0xae;
+  if (IsPageFault(*result) && IsPageFault(actual) && compares) {
+    result->state.eflags =
+        (result->state.eflags & ~kStatusFlags) | (actual.state.eflags & kStatusFlags);
+  }
+}
+
+void LowerBoundIsFirst(const Case& test, const Result& actual, Result* result) {
+  constexpr uint8_t kBound = 0x62;
+  if (IsPageFault(*result) && actual.trap && actual.trap->cause == TrapCause::kBoundRange &&
+      OpcodeAtTrap(test, *result) == kBound) {
     result->trap = actual.trap;
   }
 }
@@ -194,6 +218,8 @@ constexpr TrapLine kAlways[] = {
 };
 
 constexpr TrapLine kWithActual[] = {
+    {ComparisonsFlagsAreOfTheLast, {"Traps", "The status flags of a comparison are then"}},
+    {LowerBoundIsFirst, {kUndefined, "BOUND | "}},
     {OperandAtEsiIsFirst, {kUndefined, "CMPS of two operands that can't be read | "}},
     {WrappingIsAPageFault, {"Memory", "each access that wraps faults"}},
 };

@@ -774,8 +774,27 @@ void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result) {
   }
 }
 
+bool FaultsOfNoStore(const FpCase& test, const FpResult& expected, const FpResult& actual) {
+  constexpr uint16_t kEs = 0x80;
+  const auto faults = [&](const FpResult& result) {
+    return result.trap && result.trap->cause == TrapCause::kPageFault &&
+           result.trap->access == Access::kWrite && result.offset == expected.offset;
+  };
+  if (!faults(expected) || faults(actual) || (actual.state.x87.status & kEs) == 0 ||
+      expected.offset + 1 >= test.code.size()) {
+    return false;
+  }
+  const uint8_t opcode = test.code[expected.offset];
+  const unsigned reg = test.code[expected.offset + 1] >> 3 & 7;
+  return (opcode & 0xf9) == 0xd9 &&
+         (reg == 2 || reg == 3 || (reg == 7 && (opcode & 2) != 0) || (reg == 6 && opcode == 0xdf));
+}
+
 std::vector<Citation> FpDeviationCitations() {
-  std::vector<Citation> citations = {kFaultAddress};
+  std::vector<Citation> citations = {
+      kFaultAddress,
+      {"What manuals leave undefined",
+       "nothing is written, and the memory operand isn't looked at"}};
   for (const ImageField& field : kImageFields) citations.push_back(field.source);
   return citations;
 }

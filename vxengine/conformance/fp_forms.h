@@ -84,7 +84,12 @@ FpCase MakeFpCase(const FpForm& form, const FpEncoding& encoding, Random& random
 // XMM8-15 of 64-bit mode, and the address of a page fault.
 void ApplyAbi(const FpForm& form, const FpCase& test, FpResult* result);
 
-// What that cites.
+// Whether the two differ because the CPU looked at the memory operand of an x87 store although, with
+// an exception that isn't masked, nothing was to be stored: the case says nothing then. abi_test.cc
+// has what is right.
+bool FaultsOfNoStore(const FpCase& test, const FpResult& expected, const FpResult& actual);
+
+// What these cite.
 std::vector<Citation> FpDeviationCitations();
 
 }  // namespace vx::conformance

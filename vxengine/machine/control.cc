@@ -104,18 +104,18 @@ bool Into(Cpu& cpu, const Instruction& i) {
   return !cpu.flags.of() || cpu.Raise(TrapCause::kOverflow);
 }
 
-// ModRM.reg must lie within the two signed integers at ModRM.rm.
+// ModRM.reg must lie within the two signed integers at ModRM.rm. The upper one isn't looked at where
+// the lower one settles it.
 template <typename T>
 bool Bound(Cpu& cpu, const Instruction& i) {
   using Signed = std::make_signed_t<T>;
   const uint32_t address = EffectiveAddress(cpu, i);
-  T lower, upper;
-  if (!cpu.Load(address, &lower) || !cpu.Load(address + uint32_t{sizeof(T)}, &upper)) return false;
   const Signed index = static_cast<Signed>(GetRegister<T>(cpu, i.reg));
-  if (index < static_cast<Signed>(lower) || index > static_cast<Signed>(upper)) {
-    return cpu.Raise(TrapCause::kBoundRange);
-  }
-  return true;
+  T lower, upper;
+  if (!cpu.Load(address, &lower)) return false;
+  if (index < static_cast<Signed>(lower)) return cpu.Raise(TrapCause::kBoundRange);
+  if (!cpu.Load(address + uint32_t{sizeof(T)}, &upper)) return false;
+  return index <= static_cast<Signed>(upper) || cpu.Raise(TrapCause::kBoundRange);
 }
 
 }  // namespace

@@ -91,6 +91,9 @@ bool LoadConstant(Cpu& cpu, const Instruction&) {
 
 // --- Stores ---
 
+// Where there is nothing to be stored, because of an exception that isn't masked, memory isn't
+// looked at.
+
 // Converts ST(0) or raises what keeps it from being converted: out of range, too, if that traps.
 template <typename F>
 F ToFloat(const X87State& x87, X87Status* status) {
@@ -133,7 +136,6 @@ bool StoreConverted(Cpu& cpu, const Instruction& i) {
   X87Status status(x87);
   const T value = kConvert(x87, &status);
   if (status.traps(kBeforeResult | kOe | kUe)) {
-    if (!cpu.CheckWrite(EffectiveAddress(cpu, i), sizeof(T))) return false;
     status.raised &= ~kPe;
     status.rounded_up = false;
     status.Report(x87);
@@ -149,8 +151,6 @@ bool StoreConverted(Cpu& cpu, const Instruction& i) {
 bool StoreTenBytes(Cpu& cpu, const Instruction& i, const X87Status& status,
                    std::span<const uint8_t> bytes) {
   if (status.traps(kBeforeResult)) {
-    if (!cpu.CheckWrite(EffectiveAddress(cpu, i), static_cast<uint32_t>(bytes.size())))
-      return false;
     status.Report(cpu.x87());
     return true;
   }

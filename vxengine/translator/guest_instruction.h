@@ -96,6 +96,11 @@ struct GuestInstruction {
   bool uses_x87() const {
     return kind == Kind::kPlain && !two_byte && ((opcode & 0xf8) == 0xd8 || opcode == 0x9b);
   }
+  // FST, FSTP, FIST, FISTP and FBSTP to memory.
+  bool stores_x87() const {
+    if (!uses_x87() || !memory || (opcode & 1) == 0) return false;
+    return reg == 2 || reg == 3 || (reg == 7 && (opcode & 2) != 0) || (reg == 6 && opcode == 0xdf);
+  }
   // REQUIRES: undefined != 0.
   UndefinedRule rule() const;
   // Of the operands: 0, 1, 2 for 8, 16, 32 bits. REQUIRES: undefined != 0.

@@ -255,9 +255,13 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
         break;
       }
       case VX_LEFT_FAULT:
-        return Fault();
       case VX_LEFT_HELPER: {
-        HelperFault();
+        if (context.reason == VX_LEFT_FAULT) {
+          Fault();
+          if (!MayGoOn()) return Stop::kTrap;
+        } else {
+          HelperFault();
+        }
         const Stop stop = Interpret();
         if (stop != Stop::kSystemCall) return stop;
         valid_flags_ = kStatusFlags;
@@ -299,17 +303,11 @@ TranslatedCpu::Stop TranslatedCpu::Interpret() {
 // A helper has done what it could of a string instruction: the interpreter goes on with it.
 void TranslatedCpu::HelperFault() {
   Context& context = *context_;
-  Registers& registers = context.registers;
   const uint64_t back = *reinterpret_cast<const uint64_t*>(context.return_stack);
   context.return_stack += sizeof(uint64_t);
   const Note note = translation_->NoteAt(static_cast<uint32_t>(back - context.code - 1));
-  context.eip = note.eip;
-  registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
-  registers.eflags = (context.helper_flags & kGuestFlags) | VX_INITIAL_EFLAGS;
-  if (counted_) context.budget += note.unpaid;
-  lost_flags_ = note.lost_flags | LostFlagsAt(note.eip);
-  lost_flags_eip_ = note.eip;
-  valid_flags_ = kStatusFlags & ~lost_flags_;
+  context.registers.eflags = (context.helper_flags & kGuestFlags) | VX_INITIAL_EFLAGS;
+  GoBackTo(note);
 }
 
 // What is still lost at `eip` of what was at lost_flags_eip_. Flags are lost only where they are
@@ -326,17 +324,33 @@ uint32_t TranslatedCpu::LostFlagsAt(uint32_t eip) const {
   return lost;
 }
 
-TranslatedCpu::Stop TranslatedCpu::Fault() {
+void TranslatedCpu::Fault() {
   Context& context = *context_;
-  Registers& registers = context.registers;
   const Note note = translation_->NoteAt(static_cast<uint32_t>(context.fault.rip - context.code));
-  context.eip = note.eip;
-  registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
-  if (note.ebp_in_r8) registers.gpr[kEbp] = context.fault.r8;
-  valid_flags_ = kStatusFlags & ~(note.lost_flags | LostFlagsAt(note.eip));
-  if (counted_) context.budget += note.unpaid;
+  if (note.ebp_in_r8) context.registers.gpr[kEbp] = context.fault.r8;
+  GoBackTo(note);
   trap_ = DecodeFault(context.fault);
-  return Stop::kTrap;
+}
+
+// Has registers, budget and flags be as before the instruction.
+void TranslatedCpu::GoBackTo(const Note& note) {
+  Context& context = *context_;
+  context.eip = note.eip;
+  context.registers.gpr[kEsp] += static_cast<uint32_t>(note.esp_delta);
+  if (counted_) context.budget += note.unpaid;
+  lost_flags_ = note.lost_flags | LostFlagsAt(note.eip);
+  lost_flags_eip_ = note.eip;
+  valid_flags_ = kStatusFlags & ~lost_flags_;
+}
+
+// Whether the fault may be the CPU's alone, so that the interpreter has to say: some CPUs look at
+// memory before they find that an x87 store has nothing to store there.
+bool TranslatedCpu::MayGoOn() const {
+  if (trap_.cause != TrapCause::kPageFault) return false;
+  GuestInstruction i;
+  DecodeGuestInstruction(translations_->text().Fetch(context_->eip, 15), context_->eip,
+                         mode_.profile, &i);
+  return i.stores_x87();
 }
 
 }  // namespace vx

@@ -93,8 +93,10 @@ class TranslatedCpu {
   TranslatedCpu();
   Stop Loop();
   Stop Interpret();
-  Stop Fault();
+  void Fault();
   void HelperFault();
+  void GoBackTo(const Note& note);
+  bool MayGoOn() const;
   uint32_t EipAt(uint64_t rip) const;
   bool Enter(uint32_t offset);
   uint32_t LostFlagsAt(uint32_t eip) const;
