@@ -304,8 +304,8 @@ struct DecodeLimits {
 
 // Decoders at this moment.
 struct DecodeLoad {
-  int running = 0;
-  int waiting = 0;  // for their turn
+  size_t running = 0;
+  size_t waiting = 0;  // for their turn
 };
 
 struct ArchiveOptions {

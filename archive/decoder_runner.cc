@@ -118,7 +118,7 @@ vx::Limits LimitsOfFirstRun(const DecodeLimits& limits) {
 // Held while a decoder runs; handed on while it can't.
 class DecoderRunner::Turn {
  public:
-  Turn(DecodeTurns& turns, const CallContext& context) : turns_(turns), context_(context) {}
+  Turn(FairPlaces& turns, const CallContext& context) : turns_(turns), context_(context) {}
   ~Turn() {
     if (held_) GiveBack();
   }
@@ -148,7 +148,7 @@ class DecoderRunner::Turn {
     return status;
   }
 
-  DecodeTurns& turns_;
+  FairPlaces& turns_;
   const CallContext& context_;
   bool held_ = false;
   absl::Time begin_;

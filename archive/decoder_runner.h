@@ -16,7 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "archive/archive.h"
-#include "archive/decode_turns.h"
+#include "archive/fair_places.h"
 #include "archive/pack_files.h"
 #include "vxa/archive/v1/records.pb.h"
 #include "vxengine/decode_service.h"
@@ -57,7 +57,8 @@ class DecoderRunner {
       : packs_(packs),
         service_(service),
         limits_(limits),
-        turns_(limits.concurrent, limits.queue) {}
+        turns_({.places = static_cast<size_t>(limits.concurrent),
+                .waiting = static_cast<size_t>(limits.queue)}) {}
 
   struct Job {
     archive::v1::Decode decode;
@@ -108,7 +109,7 @@ class DecoderRunner {
   absl::StatusOr<std::shared_ptr<const std::string>> Image(const Digest& digest,
                                                            const Locator& locator);
 
-  DecodeLoad load() { return turns_.load(); }
+  DecodeLoad load() { return {.running = turns_.taken(), .waiting = turns_.waiting()}; }
 
   // Has decoders' images read from the packs again: whoever verifies wants to know what is there.
   void ForgetImages();
@@ -120,7 +121,7 @@ class DecoderRunner {
   PackFiles& packs_;
   vx::DecodeService* const service_;
   const DecodeLimits limits_;
-  DecodeTurns turns_;
+  FairPlaces turns_;
   std::mutex mutex_;  // guards what follows
   // Images by the place they were read from.
   std::map<Location, std::shared_ptr<const std::string>> images_;

@@ -2,18 +2,17 @@
 //
 // Most objects are small, so an upload begins with a small share and takes a large one, its whole
 // need, when it outgrows that. The two come from parts of their own: holders of small shares may
-// wait for large ones, but holders of large shares wait for nobody, so all get on. Waiters are
-// served in their order.
+// wait for large ones, but holders of large shares wait for nobody, so all get on. Clients wait for
+// each other fairly, and none has all large shares, however long it keeps them.
 #ifndef ARCHIVE_INGEST_BUDGET_H_
 #define ARCHIVE_INGEST_BUDGET_H_
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <set>
+#include <string>
 
 #include "absl/status/status.h"
 #include "archive/archive.h"
+#include "archive/fair_places.h"
 
 namespace vxa {
 
@@ -44,29 +43,14 @@ class IngestBudget {
 
    private:
     IngestBudget& budget_;
+    std::string client_;
     bool small_ = false;
     bool large_ = false;
   };
 
  private:
-  // So many places, given out in the order of asking.
-  class Places {
-   public:
-    explicit Places(uint64_t count) : free_(count) {}
-    absl::Status Take(const CallContext& context);
-    void GiveBack();
-
-   private:
-    std::mutex mutex_;  // guards what follows
-    uint64_t free_;
-    // Takers draw numbers; the lowest that is waiting is served.
-    uint64_t next_ticket_ = 0;
-    std::set<uint64_t> waiting_;
-    std::condition_variable changed_;
-  };
-
-  Places small_;
-  Places large_;
+  FairPlaces small_;
+  FairPlaces large_;
 };
 
 }  // namespace vxa

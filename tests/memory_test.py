@@ -31,7 +31,7 @@ class Memory(TestCase):
                 yield harness.data_message(data, i * harness.PIECE)
             yield harness.finish(GIB, vxa_pb2.Digest(algorithm=vxa_pb2.Digest.SHA256, value=sha256.digest()))
 
-        with Server() as server:
+        with Server(options=["--client-streams", "32"]) as server:
             failures = []
 
             def put_and_get(seed):
@@ -59,7 +59,7 @@ class Memory(TestCase):
             self.assertLess(server.peak_memory(), LIMIT)
 
     def test_readers_that_do_not_read_cost_no_memory(self):
-        with Server() as server, Client(server) as client:
+        with Server(options=["--client-streams", "32"]) as server, Client(server) as client:
             client.put("object", harness.noise(64 << 20), codec="store")
             calls = []
             for _ in range(12):
@@ -74,7 +74,7 @@ class Memory(TestCase):
                 reader.__exit__()
 
     def test_more_greedy_writers_than_it_takes_cost_no_memory(self):
-        with Server() as server:
+        with Server(options=["--client-streams", "32"]) as server:
             release = threading.Event()
             sent = [0] * 60
 
@@ -97,7 +97,7 @@ class Memory(TestCase):
                 self.assertTrue(harness.wait_until(lambda: self.takes_a_put(client)))
 
     def test_more_registrations_than_it_takes_cost_no_memory(self):
-        with Server() as server:
+        with Server(options=["--client-streams", "32"]) as server:
             image = harness.guest("fault")
             request = vxa_pb2.RegisterDecoderRequest(
                 namespace="default", image=image + bytes((2 << 20) - len(image)), sample=bytes(512 << 10),

@@ -155,15 +155,23 @@ void EipIsTheInstructions(const Case& test, const Result&, Result* result) {
   result->state.eip = test.state.eip;
 }
 
-constexpr uint8_t kStringPrefixes[] = {0x66, 0xf2, 0xf3};
-constexpr uint8_t kCmps = 0xa7;  // and 0xa6
+constexpr uint8_t kPrefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x66, 0xf2, 0xf3};
+constexpr uint8_t kCmps = 0xa7, kScas = 0xaf;  // and these less 1
 
-// Where the guest has trapped, the opcode behind the prefixes of string instructions; 0 if it isn't
-// in the case.
-uint8_t OpcodeAtTrap(const Case& test, const Result& result) {
+// Of the instruction that has trapped.
+struct Trapped {
+  uint8_t opcode = 0;  // 0: it isn't in the case
+  bool repeated = false;
+};
+
+Trapped InstructionAtTrap(const Case& test, const Result& result) {
+  Trapped trapped;
   size_t at = result.state.eip - test.code_address;
-  while (at < test.code.size() && std::ranges::count(kStringPrefixes, test.code[at]) != 0) ++at;
-  return at < test.code.size() ? test.code[at] : 0;
+  for (; at < test.code.size() && std::ranges::count(kPrefixes, test.code[at]) != 0; ++at) {
+    trapped.repeated |= test.code[at] >= 0xf2;
+  }
+  if (at < test.code.size()) trapped.opcode = test.code[at];
+  return trapped;
 }
 
 // Which operand of CMPS is read first CPUs have in both ways.
@@ -171,7 +179,7 @@ void OperandAtEsiIsFirst(const Case& test, const Result& actual, Result* result)
   if (!IsPageFault(*result) || !IsPageFault(actual) || result->state.eip != actual.state.eip) {
     return;
   }
-  if ((OpcodeAtTrap(test, actual) | 1) != kCmps) return;
+  if ((InstructionAtTrap(test, actual).opcode | 1) != kCmps) return;
   const auto in = [](uint32_t address, uint32_t operand) { return address - operand < 4; };
   if (in(result->trap->address, result->state.gpr[kEdi]) &&
       in(actual.trap->address, actual.state.gpr[kEsi])) {
@@ -181,9 +189,9 @@ void OperandAtEsiIsFirst(const Case& test, const Result& actual, Result* result)
 
 // Some CPUs leave the flags of the last iteration, some those from before the first.
 void ComparisonsFlagsAreOfTheLast(const Case& test, const Result& actual, Result* result) {
-  const uint8_t opcode = OpcodeAtTrap(test, *result) & 0xfe;
-  const bool compares = opcode == 0xa6 || opcode == 0xae;
-  if (IsPageFault(*result) && IsPageFault(actual) && compares) {
+  const Trapped trapped = InstructionAtTrap(test, *result);
+  const bool compares = (trapped.opcode | 1) == kCmps || (trapped.opcode | 1) == kScas;
+  if (IsPageFault(*result) && IsPageFault(actual) && compares && trapped.repeated) {
     result->state.eflags =
         (result->state.eflags & ~kStatusFlags) | (actual.state.eflags & kStatusFlags);
   }
@@ -192,7 +200,7 @@ void ComparisonsFlagsAreOfTheLast(const Case& test, const Result& actual, Result
 void LowerBoundIsFirst(const Case& test, const Result& actual, Result* result) {
   constexpr uint8_t kBound = 0x62;
   if (IsPageFault(*result) && actual.trap && actual.trap->cause == TrapCause::kBoundRange &&
-      OpcodeAtTrap(test, *result) == kBound) {
+      InstructionAtTrap(test, *result).opcode == kBound) {
     result->trap = actual.trap;
   }
 }

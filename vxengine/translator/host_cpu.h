@@ -21,7 +21,8 @@ struct HostCpu {
   // than the ABI, or kResult.
   std::array<std::array<uint16_t, 3>, kUndefinedRules> wrong{};
 
-  // For tests: translated code changes the wrong flags that a CPU doesn't really get wrong.
+  // For tests: translated code changes the wrong flags that a CPU doesn't really get wrong, and
+  // looks at the memory of x87 stores first, as some CPUs do.
   bool pretended = false;
 
   // REQUIRES: i.undefined != 0.

@@ -685,6 +685,8 @@ void RegionTranslator::State::EmitBody(const GuestInstruction& i) {
 }
 
 void RegionTranslator::State::EmitPlain(const GuestInstruction& i) {
+  constexpr unsigned kScratch = 8;
+  if (options.cpu.pretended && i.stores_x87()) EmitMemoryForm(i, {.opcode = 0x8b}, kScratch);
   Emitter::Head head{.mandatory = static_cast<uint8_t>(i.prefix66 ? 0x66 : i.repeat),
                      .two_byte = i.two_byte,
                      .opcode = i.opcode};
