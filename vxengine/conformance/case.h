@@ -51,6 +51,7 @@ struct Case {
   uint32_t code_address = 0;   // 0: any slot; else code starts here and no jump is added
   Rule rule{};                 // of the one instruction that the code is; kExact for more than one
   Place destination;           // that `rule` speaks of
+  uint32_t memory = 0;         // address of the operand that ModRM.rm names; 0: none
   uint32_t source = 0;         // that `rule` speaks of: a count
 };
 

@@ -165,7 +165,7 @@ class Builder {
       test_.code.push_back(0xc0 | reg_ << 3 | rm_register_);
       return;
     }
-    memory_ = OperandAddress(random_, form_.rm_size);
+    test_.memory = memory_ = OperandAddress(random_, form_.rm_size);
     const std::vector<uint8_t> address =
         EncodeAddress(random_, reg_, memory_, [this](int gpr, uint32_t wish) {
           if (!(pinned_ >> gpr & 1)) Pin(gpr, wish);

@@ -101,6 +101,10 @@ struct GuestInstruction {
     if (!uses_x87() || !memory || (opcode & 1) == 0) return false;
     return reg == 2 || reg == 3 || (reg == 7 && (opcode & 2) != 0) || (reg == 6 && opcode == 0xdf);
   }
+  // XCHG of 16 or 32 bits of memory.
+  bool exchanges_memory() const {
+    return kind == Kind::kPlain && !two_byte && opcode == 0x87 && memory;
+  }
   // REQUIRES: undefined != 0.
   UndefinedRule rule() const;
   // Of the operands: 0, 1, 2 for 8, 16, 32 bits. REQUIRES: undefined != 0.

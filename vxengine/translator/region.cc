@@ -691,6 +691,12 @@ void RegionTranslator::State::EmitPlain(const GuestInstruction& i) {
                      .two_byte = i.two_byte,
                      .opcode = i.opcode};
   const unsigned reg = i.reg_operand == Operand::kGpr ? Host(i.reg) : i.reg;
+  if (i.exchanges_memory()) {
+    // XCHG itself locks, which across cache lines slows down all of the host.
+    EmitMemoryForm(i, {.mandatory = head.mandatory, .opcode = 0x8b}, kScratch);
+    EmitMemoryForm(i, {.mandatory = head.mandatory, .opcode = 0x89}, reg);
+    return emit.RegisterForm({.mandatory = head.mandatory, .opcode = 0x8b}, reg, kScratch);
+  }
   if (!i.has_modrm && !i.memory) {
     if (head.mandatory != 0) emit.Byte(head.mandatory);
     if (i.reg_operand == Operand::kNone) {

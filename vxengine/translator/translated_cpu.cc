@@ -258,7 +258,7 @@ TranslatedCpu::Stop TranslatedCpu::Loop() {
       case VX_LEFT_HELPER: {
         if (context.reason == VX_LEFT_FAULT) {
           Fault();
-          if (!MayGoOn()) return Stop::kTrap;
+          if (!IsForTheInterpreter()) return Stop::kTrap;
         } else {
           HelperFault();
         }
@@ -343,14 +343,14 @@ void TranslatedCpu::GoBackTo(const Note& note) {
   valid_flags_ = kStatusFlags & ~lost_flags_;
 }
 
-// Whether the fault may be the CPU's alone, so that the interpreter has to say: some CPUs look at
-// memory before they find that an x87 store has nothing to store there.
-bool TranslatedCpu::MayGoOn() const {
+// Whether the interpreter has to say what the fault is. Some CPUs look at memory before they find
+// that an x87 store has nothing to store there, and it is none. What XCHG is made of reads first.
+bool TranslatedCpu::IsForTheInterpreter() const {
   if (trap_.cause != TrapCause::kPageFault) return false;
   GuestInstruction i;
   DecodeGuestInstruction(translations_->text().Fetch(context_->eip, 15), context_->eip,
                          mode_.profile, &i);
-  return i.stores_x87();
+  return i.stores_x87() || i.exchanges_memory();
 }
 
 }  // namespace vx

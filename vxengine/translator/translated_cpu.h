@@ -96,7 +96,7 @@ class TranslatedCpu {
   void Fault();
   void HelperFault();
   void GoBackTo(const Note& note);
-  bool MayGoOn() const;
+  bool IsForTheInterpreter() const;
   uint32_t EipAt(uint64_t rip) const;
   bool Enter(uint32_t offset);
   uint32_t LostFlagsAt(uint32_t eip) const;
