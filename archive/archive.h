@@ -57,7 +57,8 @@ struct Decoding {
 struct PutSpec {
   std::string ns = "default";
   std::string name;
-  std::string codec = "auto";  // or "store", "deflate", "bzip2"; for the bytes as they come
+  std::string codec = "auto";  // or "store", "deflate", "bzip2", "zstd", "xz", "brotli", "lz4"; for
+                               // the bytes as they come
   // If there is one, those bytes are encoded: the object is what comes out.
   std::optional<Decoding> decoding;
   std::string media_type;  // empty: from what is recognised

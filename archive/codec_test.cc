@@ -90,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(Codecs, CodecTest, ::testing::ValuesIn(Codecs()),
 
 TEST(CodecTableTest, NamesWhatTheArchiveChoosesByItself) {
   EXPECT_EQ(StoreCodec().name, "store");
-  EXPECT_EQ(GeneralCodec().name, "deflate");
+  EXPECT_EQ(GeneralCodec().name, "zstd");
 }
 
 }  // namespace

@@ -26,6 +26,36 @@ bool IsBzip2(std::string_view head) {
   return magic == "\x31\x41\x59\x26\x53\x59"sv || magic == "\x17\x72\x45\x38\x50\x90"sv;
 }
 
+// RFC 8878, 3.1.1. What begins with a skippable frame isn't taken for one.
+bool IsZstd(std::string_view head) { return head.starts_with("\x28\xb5\x2f\xfd"sv); }
+
+bool IsXz(std::string_view head) { return head.starts_with("\xfd\x37zXZ\0"sv); }
+bool IsLzip(std::string_view head) { return head.starts_with("LZIP\x01"sv); }
+
+// LZ4 frames, and those of lz4 before 1.4.
+bool IsLz4(std::string_view head) {
+  return head.starts_with("\x04\x22\x4d\x18"sv) || head.starts_with("\x02\x21\x4c\x18"sv);
+}
+
+// RFC 9639, 6.
+bool IsFlac(std::string_view head) { return head.starts_with("fLaC"sv); }
+
+// Whether a first Ogg page (RFC 3533) has a packet that begins so.
+bool IsOgg(std::string_view head, std::string_view packet) {
+  constexpr size_t kHeader = 28;  // of a page with one segment
+  return head.starts_with("OggS\0\x02"sv) && head.size() > kHeader && head[26] == 1 &&
+         head.substr(kHeader).starts_with(packet);
+}
+bool IsVorbis(std::string_view head) { return IsOgg(head, "\x01vorbis"sv); }
+bool IsOpus(std::string_view head) { return IsOgg(head, "OpusHead"sv); }
+
+// With an ID3v2 tag: a frame alone has no signature to speak of.
+bool IsMp3(std::string_view head) { return head.starts_with("ID3"sv); }
+
+bool IsWav(std::string_view head) {
+  return head.starts_with("RIFF"sv) && head.size() >= 12 && head.substr(8, 4) == "WAVE"sv;
+}
+
 // POSIX.1-1988 on: "ustar" in the header's magic field (GNU tar follows it with blanks).
 bool IsTar(std::string_view head) { return head.size() >= 512 && head.substr(257, 5) == "ustar"sv; }
 
@@ -37,6 +67,15 @@ bool IsPdf(std::string_view head) { return head.starts_with("%PDF-"sv); }
 constexpr Format kFormats[] = {
     {"gzip", "application/gzip", "x-fmt/266", ".gz", true, IsGzip, "zlib", "gzip"},
     {"bzip2", "application/x-bzip2", "x-fmt/268", ".bz2", true, IsBzip2, "bzip2", ""},
+    {"zstd", "application/zstd", "", ".zst", true, IsZstd, "zstd", ""},
+    {"xz", "application/x-xz", "fmt/1098", ".xz", true, IsXz, "xz", ""},
+    {"lzip", "application/x-lzip", "", ".lz", true, IsLzip, "xz", ""},
+    {"lz4", "application/x-lz4", "", ".lz4", true, IsLz4, "lz4", ""},
+    {"flac", "audio/flac", "fmt/279", ".flac", true, IsFlac, "flac", "", true},
+    {"vorbis", "audio/ogg", "", ".ogg", true, IsVorbis, "vorbis", "", true},
+    {"opus", "audio/ogg", "", ".opus", true, IsOpus, "opus", "", true},
+    {"mp3", "audio/mpeg", "fmt/134", ".mp3", true, IsMp3, "mp3", "", true},
+    {"wav", "audio/wav", "", ".wav", false, IsWav, "", ""},
     {"tar", "application/x-tar", "x-fmt/265", ".tar", false, IsTar, "", ""},
     {"zip", "application/zip", "x-fmt/263", ".zip", true, IsZip, "", ""},
     {"png", "image/png", "", ".png", true, IsPng, "", ""},
@@ -84,12 +123,15 @@ std::string MediaType(std::string_view head) {
   return LooksLikeText(head) ? "text/plain" : "application/octet-stream";
 }
 
-std::string DecodedExtension(std::string_view name, std::string_view head) {
-  const std::string_view outer = Extension(name);
-  if (outer == ".tgz" || outer == ".tbz" || outer == ".tbz2") return ".tar";
-  const std::string_view inner = Extension(name.substr(0, name.size() - outer.size()));
-  if (!inner.empty()) return std::string(inner);
-  if (const Format* format = Recognize(head)) return std::string(format->extension);
+std::string DecodedExtension(const Format& format, std::string_view name, std::string_view head) {
+  if (!format.converts) {
+    constexpr std::string_view kPackedTars[] = {".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".tzst"};
+    const std::string_view outer = Extension(name);
+    if (std::ranges::count(kPackedTars, outer) != 0) return ".tar";
+    const std::string_view inner = Extension(name.substr(0, name.size() - outer.size()));
+    if (!inner.empty()) return std::string(inner);
+  }
+  if (const Format* decoded = Recognize(head)) return std::string(decoded->extension);
   return LooksLikeText(head) ? ".txt" : "";
 }
 

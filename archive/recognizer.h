@@ -19,6 +19,8 @@ struct Format {
   // (empty: none). All of the object goes through it.
   std::string_view decoder;
   std::string_view argument;
+  // Whether that is another format of the same content, and not what was packed into it.
+  bool converts = false;
 };
 
 // How many bytes of a file Recognize looks at.
@@ -30,10 +32,11 @@ const Format* Recognize(std::string_view head);
 // By format, else "text/plain" for what looks like text, else "application/octet-stream".
 std::string MediaType(std::string_view head);
 
-// The extension of the decoded form of an object called `name`: what is left of the name's without
-// its last ("x.tar.gz" -> ".tar", "x.tgz" -> ".tar", "x.tbz2" -> ".tar"), else the usual one of
-// `head`'s format, which may be none.
-std::string DecodedExtension(std::string_view name, std::string_view head);
+// The extension of the decoded form, which begins with `head`, of an object in `format` that is
+// called `name`: what is left of the name's without its last ("x.tar.gz" -> ".tar", "x.tgz" ->
+// ".tar", "x.tbz2" -> ".tar"), unless the format converts; else the usual one of `head`'s format,
+// which may be none.
+std::string DecodedExtension(const Format& format, std::string_view name, std::string_view head);
 
 }  // namespace vxa
 

@@ -21,6 +21,27 @@ TEST(RecognizerTest, KnowsFormatsByTheirSignatures) {
   EXPECT_EQ(MediaType("%PDF-1.7"), "application/pdf");
 }
 
+TEST(RecognizerTest, KnowsWhatHasADecoder) {
+  const auto decoder_of = [](const std::string& head) {
+    const Format* format = Recognize(head);
+    return format == nullptr ? "" : std::string(format->decoder);
+  };
+  const std::string ogg = "OggS\0\x02"s + std::string(20, 'x') + "\x01\x1e";
+  EXPECT_EQ(decoder_of("\x28\xb5\x2f\xfd rest"), "zstd");
+  EXPECT_EQ(decoder_of("\xfd\x37zXZ\0 rest"s), "xz");
+  EXPECT_EQ(decoder_of("LZIP\x01 rest"), "xz");
+  EXPECT_EQ(decoder_of("LZIP\x02 rest"), "");
+  EXPECT_EQ(decoder_of("\x04\x22\x4d\x18 rest"), "lz4");
+  EXPECT_EQ(decoder_of("\x02\x21\x4c\x18 rest"), "lz4");
+  EXPECT_EQ(decoder_of("fLaC rest"), "flac");
+  EXPECT_EQ(decoder_of(ogg + "\x01vorbis rest"), "vorbis");
+  EXPECT_EQ(decoder_of(ogg + "OpusHead rest"), "opus");
+  EXPECT_EQ(decoder_of(ogg + "\x80theora rest"), "");
+  EXPECT_EQ(decoder_of(ogg), "");
+  EXPECT_EQ(decoder_of("ID3\x04 rest"), "mp3");
+  EXPECT_EQ(MediaType("RIFF\x24\0\0\0WAVEfmt "s), "audio/wav");
+}
+
 TEST(RecognizerTest, DoesNotTakeForGzipWhatHasReservedFlagsOrIsTooShort) {
   std::string reserved = kGzip;
   reserved[3] = '\x20';
@@ -57,15 +78,16 @@ TEST(RecognizerTest, TellsTextFromOtherBytes) {
 
 TEST(RecognizerTest, FindsTheExtensionOfADecodedFile) {
   const std::string text = "text";
-  EXPECT_EQ(DecodedExtension("dir/x.tar.gz", ""), ".tar");
-  for (const char* name : {"x.tar.bz2", "x.tgz", "x.tbz", "x.tbz2"}) {
-    EXPECT_EQ(DecodedExtension(name, ""), ".tar") << name;
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "dir/x.tar.gz", ""), ".tar");
+  for (const char* name : {"x.tar.bz2", "x.tgz", "x.tbz", "x.tbz2", "x.txz", "x.tar.zst"}) {
+    EXPECT_EQ(DecodedExtension(*Recognize(kGzip), name, ""), ".tar") << name;
   }
-  EXPECT_EQ(DecodedExtension("x.gz", text), ".txt");
-  EXPECT_EQ(DecodedExtension("x", text), ".txt");
-  EXPECT_EQ(DecodedExtension("v1.2/x.gz", "\x01"), "");
-  EXPECT_EQ(DecodedExtension("x.we ird.gz", "\x01"), "");
-  EXPECT_EQ(DecodedExtension("x.json.gz", text), ".json");
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x.gz", text), ".txt");
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x", text), ".txt");
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "v1.2/x.gz", "\x01"), "");
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x.we ird.gz", "\x01"), "");
+  EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x.json.gz", text), ".json");
+  EXPECT_EQ(DecodedExtension(*Recognize("fLaC"), "x.live.flac", "RIFF\x24\0\0\0WAVEfmt "s), ".wav");
 }
 
 }  // namespace

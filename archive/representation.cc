@@ -39,7 +39,8 @@ class MeasuringSink : public vx::ByteSink {
   Hasher hasher_;
 };
 
-void RecordOutcome(const FirstRun& first, std::string_view name, archive::v1::View& view) {
+void RecordOutcome(const FirstRun& first, const Format& format, std::string_view name,
+                   archive::v1::View& view) {
   *view.mutable_cost() = CostOf(first.run);
   if (!Succeeded(first.run.outcome)) {
     const bool limited = first.run.outcome.end == vx::Outcome::End::kLimited;
@@ -51,7 +52,7 @@ void RecordOutcome(const FirstRun& first, std::string_view name, archive::v1::Vi
   view.set_length(first.size);
   *view.mutable_digest() = ToMessage(first.digest);
   view.set_media_type(MediaType(first.head));
-  view.set_extension(DecodedExtension(name, first.head));
+  view.set_extension(DecodedExtension(format, name, first.head));
 }
 
 }  // namespace
@@ -96,7 +97,7 @@ absl::StatusOr<archive::v1::View> MakeView(const Format& format, std::string_vie
   absl::StatusOr<FirstRun> first =
       RunFirst(view.decode(), limits, form, locator, runner, context, costs);
   if (first.ok()) {
-    RecordOutcome(*first, name, view);
+    RecordOutcome(*first, format, name, view);
   } else if (const std::string reason = ReasonName(first.status());
              reason == "DECODER_FAILED" || reason == "LIMIT_EXCEEDED") {
     view.set_status(reason == "LIMIT_EXCEEDED" ? archive::v1::View::OVER_LIMIT

@@ -123,8 +123,10 @@ void AddPut(CLI::App* app, CommandLine* line) {
                   "the object's name; else FILE as typed without leading '/', \"./\" and \"../\", "
                   "with \"..\" and empty segments resolved")
       ->check(CheckUtf8, "");
-  put->add_option("--codec", line->put.codec,
-                  "how it is stored: auto (as far as that saves space), store, deflate, bzip2")
+  put->add_option(
+         "--codec", line->put.codec,
+         "how it is stored: auto (as far as that saves space), store, deflate, bzip2, zstd, "
+         "xz, brotli, lz4")
       ->check(CheckUtf8, "");
   put->add_option("--media-type", line->put.media_type, "its type; else what is recognised")
       ->type_name("TYPE")

@@ -28,12 +28,12 @@ class Api(TestCase):
 
 
 class Objects(Api):
-    def test_text_comes_back_through_the_archived_zlib_decoder(self):
+    def test_text_comes_back_through_the_archived_zstd_decoder(self):
         data = text(300_000)
         result = self.client.put("text", data)
         self.assertFalse(result.unchanged)
         self.assertEqual(result.object.version, 1)
-        self.assertEqual(result.object.codec, "deflate")
+        self.assertEqual(result.object.codec, "zstd")
         self.assertLess(result.object.stored_size, len(data) // 2)
         [proof] = result.proof
         self.assertEqual(proof.decoded_bytes, len(data))
@@ -43,7 +43,7 @@ class Objects(Api):
         self.assertEqual(metadata.size, len(data))
         self.assertTrue(end.verified)
         self.assertEqual(end.digest, digest(data))
-        self.assertEqual([cost.decoder_name for cost in end.cost], ["zlib"])
+        self.assertEqual([cost.decoder_name for cost in end.cost], ["zstd"])
         self.assertEqual(end.cost[0].decoder, proof.decoder)
 
     def test_noise_is_stored_as_it_is(self):

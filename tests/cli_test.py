@@ -23,11 +23,11 @@ class PutAndGet(CommandLine):
         self.write("notes/a.txt", data)
         out, err = self.vxa("put", "notes/a.txt")
         self.assertIn(b"notes/a.txt  version 1  300,000", out)
-        self.assertIn(b"proved with zlib:", out)
+        self.assertIn(b"proved with zstd:", out)
         self.assertEqual(err, b"")
         out, err = self.vxa("get", "notes/a.txt", "--verbose")
         self.assertEqual((self.read("a.txt"), out), (data, b""))
-        self.assertIn(b"came through archived decoder zlib:", err)
+        self.assertIn(b"came through archived decoder zstd:", err)
         self.assertEqual(stat.S_IMODE(os.stat(self.path("a.txt")).st_mode) & 0o600, 0o600)
 
     def test_the_name_is_the_cleaned_path(self):
@@ -208,14 +208,14 @@ class Names(CommandLine):
         heading, first, second = self.vxa("ls", "-l", "long/")[0].decode().splitlines()
         self.assertEqual(heading.split(), "SIZE STORED RATIO CODEC DECODERS VERSION CREATED VIEWS NAME".split())
         self.assertRegex(first, r"100\.0%  store +zlib:[0-9a-f]{8} +1  \S+Z  decoded  long/a.gz$")
-        self.assertRegex(second, r"10,000 .*%  deflate  zlib:[0-9a-f]{8} +1  \S+Z  - +long/b$")
+        self.assertRegex(second, r"10,000 .*%  zstd  zstd:[0-9a-f]{8} +1  \S+Z  - +long/b$")
 
     def test_stat_tells_everything(self):
         data = text(20_000)
         self.write("stat.txt", data)
         self.vxa("put", "stat.txt")
         out = self.vxa("stat", "stat.txt")[0].decode()
-        for word in ["20,000 bytes", harness.hashlib.sha256(data).hexdigest(), "codec deflate", "zlib, ", "mode 0"]:
+        for word in ["20,000 bytes", harness.hashlib.sha256(data).hexdigest(), "codec zstd", "zstd, ", "mode 0"]:
             self.assertIn(word, out)
         [entry] = self.json("stat", "stat.txt")
         self.assertEqual(entry["digest"], "sha256:" + harness.hashlib.sha256(data).hexdigest())
