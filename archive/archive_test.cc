@@ -38,11 +38,11 @@ TEST_F(ArchiveTest, GivesBackWhatWasPutThroughTheArchivedDecoder) {
   const std::string text = Text(300'000, 1);
   absl::StatusOr<PutResult> put = Put(*archive_, "a.txt", text);
   ASSERT_TRUE(put.ok()) << put.status();
-  EXPECT_EQ(put->object.codec, "deflate");
+  EXPECT_EQ(put->object.codec, "zstd");
   EXPECT_EQ(put->object.media_type, "text/plain");
   EXPECT_LT(put->object.stored_size, text.size() / 4);
   ASSERT_EQ(put->proof.size(), 1u);
-  EXPECT_EQ(put->proof[0].decoder_name, "zlib");
+  EXPECT_EQ(put->proof[0].decoder_name, "zstd");
   EXPECT_EQ(put->proof[0].decoded_bytes, text.size());
 
   Collector collector;
