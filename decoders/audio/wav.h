@@ -6,6 +6,7 @@
 #ifndef DECODERS_AUDIO_WAV_H_
 #define DECODERS_AUDIO_WAV_H_
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,6 +91,34 @@ static inline void WavPutSample(int sample) {
   unsigned value = (unsigned)sample << (8 * bytes - wav_format.bits);
   if (bytes == 1) value += 0x80; /* which are unsigned */
   WavPut(value, bytes);
+}
+
+/* The header for WavPutReal(), of a WAV of unknown length. */
+static inline void WavBeginReal(int is_float, unsigned rate, unsigned channels, unsigned mask) {
+  const struct WavFormat format = {rate, channels, is_float ? 32 : 16, is_float, mask};
+  WavBegin(&format, WAV_UNKNOWN_LENGTH);
+}
+
+/* Writes a sample, 1.0 being full scale: as it is, or rounded to the nearest integer, to an even
+ * one if there are two, and clipped. */
+static inline void WavPutReal(float sample) {
+  if (wav_format.is_float) {
+    unsigned bits;
+    memcpy(&bits, &sample, sizeof bits);
+    WavPut(bits, sizeof bits);
+  } else {
+    float scaled = sample * 32768;
+    if (!(scaled > -32768)) scaled = -32768; /* what isn't a number too */
+    if (scaled > 32767) scaled = 32767;
+    WavPutSample((int)lrintf(scaled));
+  }
+}
+
+/* The arguments of a decoder whose samples are real numbers: none, or `float` for a WAV of them. */
+static inline int WavParseArguments(const char* decoder, int argc, char** argv) {
+  if (argc <= 1) return 0;
+  if (argc == 2 && strcmp(argv[1], "float") == 0) return 1;
+  vx_fail(decoder, "the only argument may be float", 2);
 }
 
 /* Writes the padding. */
