@@ -192,7 +192,7 @@ TEST(OpusDecoderTest, DecodesEveryPacketLength) {
          {OPUS_APPLICATION_VOIP, OPUS_APPLICATION_AUDIO, OPUS_APPLICATION_RESTRICTED_LOWDELAY}) {
       SCOPED_TRACE(testing::Message() << frames << " " << application);
       ExpectDecodesAll(
-          {.channels = 1, .frames = 6000, .packet_frames = frames, .application = application});
+          {.channels = 1, .frames = 5800, .packet_frames = frames, .application = application});
     }
   }
 }
@@ -216,8 +216,8 @@ TEST(OpusDecoderTest, DecodesEveryBandwidthAndBitRate) {
 TEST(OpusDecoderTest, DecodesSilence) { ExpectDecodesAll({.frames = 60000, .silent = true}); }
 
 TEST(OpusDecoderTest, SkipsTheBeginningAndCutsOffTheEnd) {
-  for (int pre_skip : {0, 1, 312, 960, 3840}) {
-    for (int frames : {1, 647, 648, 649, 2000}) {
+  for (int pre_skip : {0, 312, 3840}) {
+    for (int frames : {1, 648, 649, 2000}) {
       for (int page : {1, 3, 50}) {
         SCOPED_TRACE(testing::Message() << pre_skip << " " << frames << " " << page);
         ExpectDecodesAll({.channels = 1, .frames = frames, .pre_skip = pre_skip, .page = page});
@@ -365,7 +365,7 @@ TEST(OpusDecoderTest, AFlippedBitInAPageOfRightCheckValueDoesNoWorseThanAnError)
   const std::vector<std::string> pages =
       Pages(Encode({.channels = 3, .family = 1, .frames = 700, .bit_rate = 12000}));
   for (size_t damaged = 0; damaged < pages.size(); ++damaged) {
-    for (size_t bit = 0; bit < pages[damaged].size() * 8; ++bit) {
+    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged < 2 ? 1 : 23) {
       if (bit / 8 == 26) continue;  // how many segments the page has, and so how long it is
       std::vector<std::string> changed = pages;
       changed[damaged] = FlipBit(pages[damaged], bit);

@@ -182,7 +182,7 @@ TEST(VorbisDecoderTest, DecodesEveryLength) {
 }
 
 TEST(VorbisDecoderTest, LongCommentsAreSkipped) {
-  ExpectDecodesAll({.frames = 100, .picture = 3000000});
+  ExpectDecodesAll({.frames = 100, .picture = 300000});
 }
 
 TEST(VorbisDecoderTest, ClipsWhatIsTooLoud) {
@@ -211,10 +211,10 @@ TEST(VorbisDecoderTest, StreamsFollowEachOther) {
 TEST(VorbisDecoderTest, ManyStreamsMayFollow) {
   const std::string one = Encode({.channels = 6, .frames = 50});
   std::string encoded;
-  for (int i = 0; i < 50; ++i) encoded += one;
+  for (int i = 0; i < 15; ++i) encoded += one;
   const GuestRun run = Decode(encoded);
   EXPECT_EQ(run.exit_status, 0u) << run.diagnostics;
-  EXPECT_EQ(run.output.size(), 68u + 50 * 50 * 12);
+  EXPECT_EQ(run.output.size(), 68u + 15 * 50 * 12);
 }
 
 TEST(VorbisDecoderTest, StreamsOfAnotherKindThanTheFirstAreRefused) {
@@ -292,8 +292,8 @@ TEST(VorbisDecoderTest, AStreamCutOffAnywhereIsRefusedAndWhatCameBeforeIsKept) {
   const std::string encoded = Encode({.channels = 1, .rate = 8000, .frames = 2000});
   const std::string wav = Decode(encoded).output;
   const size_t headers = Pages(encoded)[0].size() + Pages(encoded)[1].size();
-  // Within the headers, which are most of it, one byte in 17 will do.
-  for (size_t length = 0; length < encoded.size(); length += length < headers ? 17 : 1) {
+  // Setting up takes most of the time: not at every byte.
+  for (size_t length = 0; length < encoded.size(); length += length < headers ? 101 : 3) {
     SCOPED_TRACE(length);
     GuestRun run = Decode(encoded.substr(0, length));
     EXPECT_EQ(run.failure, "");
@@ -318,7 +318,7 @@ TEST(VorbisDecoderTest, AFlippedBitInAPageOfRightCheckValueDoesNoWorseThanAnErro
   const std::vector<std::string> pages =
       Pages(Encode({.channels = 1, .rate = 8000, .frames = 1000}));
   for (size_t damaged = 0; damaged < pages.size(); ++damaged) {
-    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged == 0 ? 1 : 61) {
+    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged == 0 ? 1 : 211) {
       std::string encoded;
       for (size_t i = 0; i < pages.size(); ++i) {
         std::string page = i == damaged ? FlipBit(pages[i], bit) : pages[i];
