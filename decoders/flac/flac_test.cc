@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "decoders/testing/expect.h"
@@ -204,15 +205,21 @@ TEST(FlacDecoderTest, DecodesNoSamplesAtAll) {
   EXPECT_EQ(run.output, header);
 }
 
+// An APPLICATION block that the caller deletes.
+FLAC__StreamMetadata* Application(const std::string& id, std::string data) {
+  FLAC__StreamMetadata* block = FLAC__metadata_object_new(FLAC__METADATA_TYPE_APPLICATION);
+  std::memcpy(block->data.application.id, id.data(), 4);
+  FLAC__metadata_object_application_set_data(block, reinterpret_cast<FLAC__byte*>(data.data()),
+                                             static_cast<unsigned>(data.size()), true);
+  return block;
+}
+
 TEST(FlacDecoderTest, SkipsMetadata) {
   FLAC__StreamMetadata* picture = FLAC__metadata_object_new(FLAC__METADATA_TYPE_PICTURE);
   std::string image = Sample(70000);
   FLAC__metadata_object_picture_set_data(picture, reinterpret_cast<FLAC__byte*>(image.data()),
                                          70000, true);
-  FLAC__StreamMetadata* application = FLAC__metadata_object_new(FLAC__METADATA_TYPE_APPLICATION);
-  std::memcpy(application->data.application.id, "riff", 4);
-  FLAC__metadata_object_application_set_data(
-      application, reinterpret_cast<FLAC__byte*>(image.data()), 300, true);
+  FLAC__StreamMetadata* application = Application("riff", image.substr(0, 300));
   FLAC__StreamMetadata* padding = FLAC__metadata_object_new(FLAC__METADATA_TYPE_PADDING);
   padding->length = 1000;
   FLAC__StreamMetadata* seek_table = FLAC__metadata_object_new(FLAC__METADATA_TYPE_SEEKTABLE);
@@ -246,6 +253,46 @@ TEST(FlacDecoderTest, ACommentNamesTheSpeakers) {
     }
     FLAC__metadata_object_delete(comments);
   }
+}
+
+TEST(FlacDecoderTest, GivesBackTheFileWithWhatIsNotSamples) {
+  for (unsigned bits : {8, 16, 24, 32}) {
+    for (bool can_seek : {false, true}) {
+      Encoding encoding = {.channels = 1, .bits = bits, .can_seek = can_seek, .frames = 101};
+      const std::string wav = Wav(Encode({.channels = 1, .bits = bits, .frames = 101}));
+      const size_t header = wav.find("data") + 8;
+      const std::string samples = wav.substr(header, 101 * bits / 8);
+      const std::string before = Sample(90000), after = Sample(70001);
+      encoding.metadata = {Application("vxaw", "<" + before.substr(0, 50000)),
+                           Application("vxaw", ">" + after.substr(0, 3)),
+                           Application("riff", "<something else's"),
+                           Application("vxaw", "<" + before.substr(50000)),
+                           Application("vxaw", ">" + after.substr(3))};
+      const std::string encoded = Encode(encoding);
+      ExpectDecodes(kGuest, encoded, {"wav"}, before + samples + after);
+      ExpectDecodes(kGuest, encoded, {},
+                    can_seek ? wav : WithoutSizes(wav.substr(0, header) + samples));
+      for (FLAC__StreamMetadata* block : encoding.metadata) FLAC__metadata_object_delete(block);
+    }
+  }
+}
+
+TEST(FlacDecoderTest, GivesBackAFileWithoutSamples) {
+  FLAC__StreamMetadata* block = Application("vxaw", "<all of it");
+  ExpectDecodes(kGuest, Encode({.frames = 0, .metadata = {block}}), {"wav"}, "all of it");
+  FLAC__metadata_object_delete(block);
+}
+
+TEST(FlacDecoderTest, AFileThatIsNotAllThereIsNotGivenBack) {
+  for (const auto& [data, why] :
+       {std::pair(">after", "no vxaw block with what came before the samples"),
+        std::pair("", "a damaged vxaw block"), std::pair("=data", "a damaged vxaw block")}) {
+    FLAC__StreamMetadata* block = Application("vxaw", data);
+    EXPECT_THAT(RunGuest(kGuest, {"wav"}, Encode({.metadata = {block}})).diagnostics,
+                MatchesRegex(std::string("flac: ") + why + ", at byte [0-9]+ of the input\n"));
+    FLAC__metadata_object_delete(block);
+  }
+  EXPECT_EQ(RunGuest(kGuest, {"wav"}, Encode({})).exit_status, 1u);
 }
 
 TEST(FlacDecoderTest, AnId3TagMayComeFirst) {
@@ -300,12 +347,13 @@ TEST(FlacDecoderTest, JunkAfterTheStreamIsRefused) {
   }
 }
 
-TEST(FlacDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "float"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode({}));
+TEST(FlacDecoderTest, OtherArgumentsAreRefusedWhateverTheInput) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{""}, {"-d"}, {"float"}, {"wav", "wav"}}) {
+    GuestRun run = RunGuest(kGuest, arguments, Encode({}));
     EXPECT_EQ(run.exit_status, 2u);
     EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "flac: takes no arguments\n");
+    EXPECT_EQ(run.diagnostics, "flac: the only argument may be wav\n");
   }
 }
 

@@ -1,5 +1,13 @@
 /* The FLAC decoder: a native FLAC stream (RFC 9639) to WAV, perhaps with an ID3v2 tag before it;
- * nothing may follow it. No arguments.
+ * nothing may follow it.
+ *
+ *   flac.vx [wav]
+ *
+ * With `wav` it gives back the very file that was encoded, if the encoder kept what is not samples
+ * in APPLICATION blocks of the kind "vxaw": first a byte, '<' or '>', then bytes of the file, all
+ * those before the samples in the blocks with '<', all those after them in the ones with '>', each
+ * in the order of the blocks. They take the place of the WAV header and the padding; the samples
+ * between are the same as without `wav`.
  *
  * What libFLAC merely reports and skips, and what it lets pass at the input's end, is an error
  * here.
@@ -14,6 +22,10 @@
 static const char kName[] = "flac";
 
 static FLAC__StreamDecoder* decoder;
+static int restore;            /* `wav` */
+static int has_kept;           /* there was a block with '<' */
+static unsigned char* trailer; /* of all blocks with '>' */
+static size_t trailer_size;
 static struct WavFormat format;    /* of all frames, once there is one */
 static unsigned mask;              /* from the comments; 0 if they have none */
 static unsigned long long total;   /* samples of a channel, as the header says; 0: it doesn't */
@@ -71,6 +83,22 @@ static void ReadComment(const char* comment) {
     mask = (unsigned)strtoul(comment + sizeof kMask - 1, NULL, 16);
 }
 
+/* What a "vxaw" block has. */
+static void ReadKept(const unsigned char* data, size_t length) {
+  if (length == 0 || (*data != '<' && *data != '>')) FailAt("a damaged vxaw block", Offset());
+  ++data, --length;
+  if (data[-1] == '<') {
+    has_kept = 1;
+    WavFlush();
+    write(VX_FD_OUTPUT, data, length);
+  } else {
+    trailer = realloc(trailer, trailer_size + length);
+    if (trailer == NULL && length > 0) FailAt("out of memory", Offset());
+    memcpy(trailer + trailer_size, data, length);
+    trailer_size += length;
+  }
+}
+
 static void Metadata(const FLAC__StreamDecoder* unused, const FLAC__StreamMetadata* block,
                      void* client) {
   if (block->type == FLAC__METADATA_TYPE_STREAMINFO) {
@@ -80,9 +108,12 @@ static void Metadata(const FLAC__StreamDecoder* unused, const FLAC__StreamMetada
     format.bits = block->data.stream_info.bits_per_sample;
   } else if (block->type == FLAC__METADATA_TYPE_VORBIS_COMMENT) {
     const FLAC__StreamMetadata_VorbisComment* comments = &block->data.vorbis_comment;
-    for (unsigned i = 0; i < comments->num_comments; ++i)
-      if (comments->comments[i].entry != NULL)
-        ReadComment((const char*)comments->comments[i].entry);
+    for (unsigned i = 0; i < comments->num_comments; ++i) {
+      const char* comment = (const char*)comments->comments[i].entry;
+      if (comment != NULL) ReadComment(comment);
+    }
+  } else {
+    ReadKept(block->data.application.data, block->length - 4);
   }
 }
 
@@ -93,7 +124,20 @@ static void Begin(unsigned long long frames) {
   if (mask == 0) format.mask = WavMask(format.channels);
   if (mask == 0 && (format.channels == 5 || format.channels == 6))
     format.mask = kSide[format.channels - 5];
-  WavBegin(&format, frames);
+  if (restore)
+    wav_format = format;
+  else
+    WavBegin(&format, frames);
+}
+
+static void End(void) {
+  if (decoded == 0) Begin(0);
+  if (restore) {
+    WavFlush();
+    write(VX_FD_OUTPUT, trailer, trailer_size);
+  } else {
+    WavEnd();
+  }
 }
 
 static FLAC__StreamDecoderWriteStatus Write(const FLAC__StreamDecoder* unused,
@@ -114,11 +158,14 @@ static FLAC__StreamDecoderWriteStatus Write(const FLAC__StreamDecoder* unused,
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  restore = argc == 2 && strcmp(argv[1], "wav") == 0;
+  if (argc > 1 && !restore) vx_fail(kName, "the only argument may be wav", 2);
   decoder = FLAC__stream_decoder_new();
   if (decoder == NULL) FailAt("out of memory", 0);
   FLAC__stream_decoder_set_md5_checking(decoder, 1);
   FLAC__stream_decoder_set_metadata_respond(decoder, FLAC__METADATA_TYPE_VORBIS_COMMENT);
+  if (restore)
+    FLAC__stream_decoder_set_metadata_respond_application(decoder, (const FLAC__byte*)"vxaw");
   if (FLAC__stream_decoder_init_stream(decoder, Read, NULL, Tell, NULL, NULL, Write, Metadata,
                                        Error, NULL) != FLAC__STREAM_DECODER_INIT_STATUS_OK)
     FailAt("out of memory", 0);
@@ -130,12 +177,12 @@ int main(int argc, char** argv) {
     FailAt("the input ends within the metadata", input_read);
   }
   frames_end = Offset();
+  if (restore && !has_kept) FailAt("no vxaw block with what came before the samples", frames_end);
   if (!FLAC__stream_decoder_process_until_end_of_stream(decoder)) FailAt("out of memory", Offset());
   if (frames_end != input_read) FailAt("the input ends within a frame", input_read);
   if (total != 0 && decoded != total) FailAt("fewer samples than the header says", input_read);
   if (!FLAC__stream_decoder_finish(decoder))
     FailAt("the samples are not those that the header's MD5 is of", input_read);
-  if (decoded == 0) Begin(0);
-  WavEnd();
+  End();
   return 0;
 }

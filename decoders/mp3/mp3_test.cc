@@ -286,7 +286,7 @@ TEST(Mp3DecoderTest, NoFlippedBitDoesWorseThanAnError) {
   // There are no check values to tell other output by.
   const std::string encoded = Encode({.rate = 16000, .bit_rate = 24, .frames = 2000}) +
                               EncodeLayer2(1, 48000, 32).substr(0, 192);
-  for (size_t bit = 0; bit < encoded.size() * 8; bit += 3) {
+  for (size_t bit = 0; bit < encoded.size() * 8; bit += 41) {
     GuestRun run = Decode(FlipBit(encoded, bit));
     SCOPED_TRACE(bit);
     EXPECT_EQ(run.failure, "");

@@ -241,6 +241,21 @@ TEST(OpusDecoderTest, AppliesTheGain) {
   }
 }
 
+TEST(OpusDecoderTest, RoundsAndClips) {
+  const std::string encoded = Encode({.channels = 1, .frames = 3000, .gain = 256 * 6});
+  const std::string real = Decode(encoded, {"float"}).output;
+  const std::string header = WavHeader(48000, 1, true, 4);
+  const std::vector<int16_t> samples = Samples16(Decode(encoded).output, 44);
+  ASSERT_EQ(samples.size(), 3000u);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    float value;
+    std::memcpy(&value, real.data() + header.size() + 4 * i, 4);
+    ASSERT_EQ(samples[i], std::clamp(std::nearbyintf(value * 32768), -32768.0f, 32767.0f)) << i;
+  }
+  EXPECT_EQ(*std::ranges::max_element(samples), 32767);
+  EXPECT_EQ(*std::ranges::min_element(samples), -32768);
+}
+
 TEST(OpusDecoderTest, StreamsFollowEachOther) {
   const std::string a = Encode({}), b = Encode({.frames = 321, .pre_skip = 100, .serial = 2});
   GuestRun run = Decode(a + b + a);
