@@ -34,7 +34,8 @@ versions=$(apt-cache "${options[@]}" showsrc "$package" |
 for candidate in "$version" $versions; do
   if grep -qxF "$candidate" <<< "$versions"; then
     cd "$work/out"
-    apt-get "${options[@]}" source --download-only "$package=$candidate" >&2
+    # A mirror may lack the tarball's signature; what counts is its hash.
+    apt-get "${options[@]}" source --download-only "$package=$candidate" >&2 || [ -e "$tarball" ]
     mv -- "$tarball" "$here/"
     for additions in *.debian.tar.*; do mv -- "$additions" "$here/debian.tar"; done
     exit 0

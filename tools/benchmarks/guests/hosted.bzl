@@ -55,7 +55,11 @@ def _sources_aspect_impl(target, ctx):
         libraries = depset([library], transitive = [dep.libraries for dep in deps]),
         headers = depset(ctx.rule.files.hdrs, transitive = [dep.headers for dep in deps]),
         includes = depset(
-            ["/".join([part for part in [package, include] if part and part != "."]) for include in attr.includes],
+            [
+                "/".join([part for part in [root, package, include] if part and part != "."])
+                for include in attr.includes
+                for root in ["", ctx.bin_dir.path]
+            ],
             transitive = [dep.includes for dep in deps],
         ),
         defines = depset(attr.defines, transitive = [dep.defines for dep in deps]),

@@ -1,0 +1,58 @@
+// What the tests of sound decoders have in common.
+#ifndef DECODERS_AUDIO_TESTING_H_
+#define DECODERS_AUDIO_TESTING_H_
+
+#include <ogg/ogg.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vxa::decoders {
+
+// The header of a WAV of unknown length with 16-bit samples, or 32-bit ones of floating point.
+std::string WavHeader(uint32_t rate, uint32_t channels, bool is_float, uint32_t mask);
+
+// The 16-bit samples after a header of `header` bytes.
+std::vector<int16_t> Samples16(const std::string& wav, size_t header);
+
+// `frames` samples of each channel: a tone of its own in each, each quieter than the one before,
+// with some noise.
+std::vector<std::vector<float>> Tones(unsigned channels, unsigned frames);
+
+// Makes an Ogg stream of packets.
+class OggWriter {
+ public:
+  explicit OggWriter(int serial) { ogg_stream_init(&stream_, serial); }
+  ~OggWriter() { ogg_stream_clear(&stream_); }
+  OggWriter(const OggWriter&) = delete;
+  OggWriter& operator=(const OggWriter&) = delete;
+
+  void Add(ogg_packet packet) {
+    ogg_stream_packetin(&stream_, &packet);
+    Take(false);
+  }
+  void Add(const std::string& packet, int64_t granule_position, bool is_last);
+
+  // Ends the page.
+  void Flush() { Take(true); }
+
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  void Take(bool flush);
+
+  ogg_stream_state stream_;
+  std::string bytes_;
+  int64_t packets_ = 0;
+};
+
+// The pages of an Ogg file, which is sound.
+std::vector<std::string> Pages(const std::string& ogg);
+
+// Puts the right check value into a page that was changed.
+std::string WithChecksum(std::string page);
+
+}  // namespace vxa::decoders
+
+#endif  // DECODERS_AUDIO_TESTING_H_

@@ -1,0 +1,2 @@
+// Where Debian's <opus/opusfile.h> looks for it.
+#include <opus/opus_multistream.h>
