@@ -110,7 +110,7 @@ def _fuzzer_impl(ctx):
         mnemonic = "ClangLink",
         progress_message = "Linking %s" % program.short_path,
     )
-    runfiles = ctx.runfiles()
+    runfiles = ctx.runfiles(files = ctx.files.data)
     for dep in ctx.attr.deps:
         runfiles = runfiles.merge(dep[DefaultInfo].default_runfiles)
     return [DefaultInfo(executable = program, runfiles = runfiles)]
@@ -118,6 +118,7 @@ def _fuzzer_impl(ctx):
 _fuzzer = rule(
     implementation = _fuzzer_impl,
     attrs = {
+        "data": attr.label_list(allow_files = True),
         "deps": attr.label_list(aspects = [_clang], providers = [CcInfo]),
         "sanitizers": attr.string(values = _SANITIZERS.keys()),
         "srcs": attr.label_list(allow_files = [".cc", ".h"]),
@@ -126,7 +127,7 @@ _fuzzer = rule(
     executable = True,
 )
 
-def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
+def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096, data = []):
     """NAME_fuzzer, and NAME_fuzz_test that runs it for a while, always the same way.
 
     Args:
@@ -136,6 +137,7 @@ def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
       runs: how many inputs the test tries.
       sanitizers: "address" (and undefined behaviour), or "none".
       max_len: bytes of an input.
+      data: what it needs when it runs.
     """
     _fuzzer(
         name = name + "_fuzzer",
@@ -144,6 +146,7 @@ def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
         sanitizers = sanitizers,
         subjects = subjects,
         tags = ["fuzz"],
+        data = data,
         deps = deps,
     )
     native.filegroup(
