@@ -17,9 +17,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,16 +31,12 @@
 #include "decoders/builtin.h"
 #include "tests/fuzz/canaries.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/coverage.h"
 #include "tests/fuzz/input.h"
 #include "vxengine/decode_service.h"
 #include "vxengine/testing/guest_code.h"
 #include "vxengine/testing/string_io.h"
 #include "vxengine/vx.h"
-
-// The counters of coverage, between names that the linker gives. Where the compiler knew them as
-// variables, it would not register its own.
-extern uint8_t counters_begin[] asm("__start___sancov_cntrs");
-extern uint8_t counters_end[] asm("__stop___sancov_cntrs");
 
 namespace vxa::fuzz {
 namespace {
@@ -220,15 +218,16 @@ Host::Host() {
   const absl::StatusOr<std::string> missing = service_->MissingLayers();
   if (!missing.ok()) Fail(missing.status().ToString());
   if (!missing->empty()) fprintf(stderr, "isolation: this system lacks %s\n", missing->c_str());
-  covered_.resize(static_cast<size_t>(counters_end - counters_begin));
+  covered_.resize(CoverageCounters().size());
   canaries_.emplace();
   atexit(Report);
   signal(SIGINT, [](int) { interrupted = 1; });
 }
 
 void Host::Cover() {
-  for (size_t n = 0; n < covered_.size(); ++n) {
-    if (counters_begin[n] != 0) covered_[n] = true;
+  const std::span<const uint8_t> counters = CoverageCounters();
+  for (size_t n = 0; n < counters.size(); ++n) {
+    if (counters[n] != 0) covered_[n] = true;
   }
 }
 
@@ -297,7 +296,8 @@ Seen Host::Decode(vx::DecodeSession* session, const Guest& guest, uint64_t instr
 
 void Host::TryJailed(const Guest& guest, const Seen& expected, uint64_t instructions) {
   // What the service covers depends on time.
-  const std::vector<uint8_t> counters(counters_begin, counters_end);
+  const std::span<uint8_t> counters = CoverageCounters();
+  const std::vector<uint8_t> before(counters.begin(), counters.end());
   {
     const std::unique_ptr<vx::DecodeSession> session = service_->NewSession();
     canaries_->Set();
@@ -305,7 +305,7 @@ void Host::TryJailed(const Guest& guest, const Seen& expected, uint64_t instruct
       CheckSame(expected, Decode(session.get(), guest, instructions), "a jailed decode");
     }
   }
-  std::copy(counters.begin(), counters.end(), counters_begin);
+  std::copy(before.begin(), before.end(), counters.begin());
 }
 
 void Host::Try(const Guest& guest) {
@@ -338,6 +338,9 @@ void Host::Try(const Guest& guest) {
 
 }  // namespace
 }  // namespace vxa::fuzz
+
+// The symbolizer is another program, whose system calls wouldn't be allowed either.
+extern "C" const char* __ubsan_default_options() { return "symbolize=0"; }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vxa::fuzz;
