@@ -84,9 +84,14 @@ void ConfineSystemCalls() {
         "no seccomp filter to be had");
 }
 
-std::vector<bool> OpenDescriptors() {
+// Pipes, sockets and what has no name, other threads may have opened.
+std::vector<bool> OpenFiles() {
   std::vector<bool> open(kDescriptors);
-  for (int fd = 0; fd < kDescriptors; ++fd) open[fd] = fcntl(fd, F_GETFD) >= 0;
+  for (int fd = 0; fd < kDescriptors; ++fd) {
+    struct stat found = {};
+    open[fd] = fstat(fd, &found) == 0 && found.st_nlink > 0 &&
+               (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode));
+  }
   return open;
 }
 
@@ -145,7 +150,7 @@ std::vector<uint64_t> Canaries::FolderState() const {
 
 void Canaries::Set() {
   thread_ = CurrentThreadState();
-  open_ = OpenDescriptors();
+  open_ = OpenFiles();
   folder_state_ = FolderState();
 }
 
@@ -156,9 +161,9 @@ std::string Canaries::Changes() const {
   for (size_t n = 0; n < kPages; ++n) {
     if (pages_[n] != PatternAt(n)) return "memory that isn't the guest's has changed";
   }
-  const std::vector<bool> open = OpenDescriptors();
+  const std::vector<bool> open = OpenFiles();
   for (int fd = 0; fd < kDescriptors; ++fd) {
-    if (open[fd] && !open_[fd]) return "a descriptor has been opened";
+    if (open[fd] && !open_[fd]) return "a file has been opened";
   }
   if (lseek(descriptor_, 0, SEEK_CUR) != kPlace || Content(descriptor_) != FilePattern()) {
     return "a descriptor has been used";

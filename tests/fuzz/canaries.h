@@ -30,7 +30,7 @@ class Canaries {
   void Set();
 
   // What has changed since, for people; empty if nothing: pages with a pattern among those that are
-  // mapped last, a descriptor's place and bytes, which descriptors are open (fewer may be), a
+  // mapped last, a descriptor's place and bytes, which files are open (fewer may be), a
   // folder and a file in it, MXCSR, x87's control word, DF, AC, the FS and GS base.
   std::string Changes() const;
 
