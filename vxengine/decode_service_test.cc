@@ -22,6 +22,7 @@ extern "C" {
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -653,12 +654,39 @@ TEST(Layers, AreToldAndMayBeRequired) {
   }
   if (!try_layers) {
     EXPECT_THAT(*missing, StartsWith("user namespace, mount namespace, "));
-    EXPECT_THAT(*missing, EndsWith(", Landlock"));
+    EXPECT_THAT(*missing, EndsWith(", Landlock, speculation controls"));
   }
   for (const absl::Status& status : {decoded, asked}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
     EXPECT_THAT(status.message(), HasSubstr(*missing));
   }
+}
+
+// What the kernel says of a process's speculation, by kind.
+std::map<std::string, std::string> Speculation(pid_t process) {
+  std::map<std::string, std::string> states;
+  std::ifstream file("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(":\t");
+    if (line.starts_with("Speculation")) states[line.substr(0, colon)] = line.substr(colon + 2);
+  }
+  return states;
+}
+
+TEST(Layers, ControlTheSpeculationOfWorkers) {
+  const auto service = NewService();
+  const auto session = service->NewSession();
+  DecodeIn(*service, session.get(), CodeElf(Copy()));
+  const std::vector<pid_t> workers = WorkersOf(getpid());
+  ASSERT_EQ(workers.size(), 1u);
+  auto expected = Speculation(getpid());
+  ASSERT_FALSE(expected.empty());
+  for (auto& [kind, state] : expected) {
+    if (!try_layers) continue;
+    if (state == "thread vulnerable") state = "thread force mitigated";
+    if (state == "conditional enabled") state = "conditional force disabled";
+  }
+  EXPECT_EQ(Speculation(workers[0]), expected);
 }
 
 TEST(Zygote, IsReplacedWhenItDies) {

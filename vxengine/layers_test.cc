@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +86,34 @@ TEST(Layers, LeaveNoFile) {
   EXPECT_EQ(seen, (entered & (kMountNamespace | kLandlock)) != 0 ? 0 : 1);
 }
 
+int SpeculationState(unsigned long kind) { return prctl(PR_GET_SPECULATION_CTRL, kind, 0, 0, 0) & 0xff; }
+
+TEST(Layers, ControlSpeculationForGood) {
+  bool is_controlled = true;
+  uint32_t entered = 0;
+  for (const unsigned long kind : {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH}) {
+    const int before = SpeculationState(kind);
+    // In a process that was forked off, and wants it back.
+    const int after = Look(
+        kSpeculationControls,
+        [kind] {
+          uint32_t none = 0;
+          return Look(
+              0,
+              [kind] {
+                prctl(PR_SET_SPECULATION_CTRL, kind, PR_SPEC_ENABLE, 0, 0);
+                return SpeculationState(kind);
+              },
+              &none);
+        },
+        &entered);
+    constexpr int kControlled = PR_SPEC_PRCTL | PR_SPEC_FORCE_DISABLE;
+    EXPECT_EQ(after, (before & PR_SPEC_PRCTL) != 0 ? kControlled : before) << kind;
+    is_controlled &= (after & PR_SPEC_ENABLE) == 0;
+  }
+  EXPECT_EQ(entered, is_controlled ? kSpeculationControls : 0u);
+}
+
 TEST(Layers, EndWithTheProcessThatWasCalled) {
   int fds[2];
   ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
@@ -113,6 +142,7 @@ TEST(Layers, PassAnExitStatusOn) {
 TEST(LayerNames, AreForPeople) {
   EXPECT_EQ(LayerNames(0), "");
   EXPECT_EQ(LayerNames(kUserNamespace | kLandlock), "user namespace, Landlock");
+  EXPECT_EQ(LayerNames(kSpeculationControls), "speculation controls");
 }
 
 }  // namespace

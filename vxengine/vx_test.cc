@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <latch>
 #include <thread>
 #include <utility>
@@ -98,6 +100,25 @@ TEST(Program, OutlivesTheBytesItWasLoadedFrom) {
   StringIo io("bytes");
   (*Sandbox::Create(program, OnTheEngine({})))->Run(io);
   EXPECT_EQ(io.output, "bytes");
+}
+
+uint64_t ResidentMemory() {
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(Program, TakesNoMemoryForZerosThatAnImageClaims) {
+  constexpr uint32_t kClaimed = 1 << 30;
+  const std::string elf = testing::BuildElf(
+      {.entry = kCodeAddress,
+       .segments = {{kCodeAddress, Exit(3), kClaimed, testing::kElfR | testing::kElfX}}});
+  const uint64_t before = ResidentMemory();
+  const auto program = Program::Load(elf);
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_LT(ResidentMemory(), before + kClaimed / 2);
+  EXPECT_EQ(Sandbox::Create(*program, {.limits = {.memory = kClaimed}}).status().code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST(Sandbox, ReturnsAllBitsOfTheExitStatus) {

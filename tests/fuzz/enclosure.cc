@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/host_state.h"
 #include "vxengine/translator/code_cache.h"
 #include "vxengine/translator/context.h"
 #include "vxengine/translator/faults.h"
@@ -145,21 +146,6 @@ void RefuseSystemCallsFrom(const uint8_t* code) {
   Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
             prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
         "no seccomp filter to be had");
-}
-
-// State of the thread that code must leave alone.
-struct HostState {
-  uint32_t mxcsr = 0;
-  uint16_t x87_control = 0;
-  uint64_t flags = 0;  // DF and AC
-  bool operator==(const HostState&) const = default;
-};
-HostState CurrentHostState() {
-  HostState state;
-  asm volatile("stmxcsr %0" : "=m"(state.mxcsr));
-  asm volatile("fnstcw %0" : "=m"(state.x87_control));
-  state.flags = __builtin_ia32_readeflags_u64() & (1 << 10 | 1 << 18);
-  return state;
 }
 
 class Child {

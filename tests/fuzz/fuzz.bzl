@@ -8,7 +8,7 @@ decoders for guests too, another time.)
 
 _ClangInfo = provider(
     doc = "A library and what it depends on, as clang would compile them.",
-    fields = {"objects": "depset of (package, sanitizers, object file)"},
+    fields = {"objects": "depset of (label, sanitizers, object file)"},
 )
 
 # By name, what a fuzzer's `sanitizers` may be. An exclusive guest has the addresses where AddressSanitizer keeps its own.
@@ -59,7 +59,7 @@ def _clang_impl(target, ctx):
                 ctx.rule.attr.copts,
                 sanitizers,
             ):
-                objects.append((ctx.label.package, sanitizers, compiled))
+                objects.append((ctx.label, sanitizers, compiled))
     deps = getattr(ctx.rule.attr, "deps", [])
     return [_ClangInfo(objects = depset(
         objects,
@@ -68,8 +68,9 @@ def _clang_impl(target, ctx):
 
 _clang = aspect(implementation = _clang_impl, attr_aspects = ["deps"])
 
-def _is_subject(ctx, package):
-    return any([package == subject or package.startswith(subject + "/") for subject in ctx.attr.subjects])
+def _is_subject(ctx, label):
+    own = [label.package, label.package + ":" + label.name]
+    return any([subject in own or label.package.startswith(subject + "/") for subject in ctx.attr.subjects])
 
 def _fuzzer_impl(ctx):
     cc = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps])
@@ -82,15 +83,15 @@ def _fuzzer_impl(ctx):
         ctx.attr.sanitizers,
     )
     for dep in ctx.attr.deps:
-        for package, sanitizers, compiled in dep[_ClangInfo].objects.to_list():
-            if sanitizers == ctx.attr.sanitizers and _is_subject(ctx, package):
+        for label, sanitizers, compiled in dep[_ClangInfo].objects.to_list():
+            if sanitizers == ctx.attr.sanitizers and _is_subject(ctx, label):
                 inputs.append(compiled)
     inputs = depset(inputs).to_list()
 
     linkopts = []
     for linked in cc.linking_context.linker_inputs.to_list():
         linkopts += linked.user_link_flags
-        if not _is_subject(ctx, linked.owner.package):
+        if not _is_subject(ctx, linked.owner):
             inputs += [library.pic_static_library or library.static_library for library in linked.libraries]
 
     program = ctx.actions.declare_file(ctx.label.name)
@@ -110,7 +111,7 @@ def _fuzzer_impl(ctx):
         mnemonic = "ClangLink",
         progress_message = "Linking %s" % program.short_path,
     )
-    runfiles = ctx.runfiles()
+    runfiles = ctx.runfiles(files = ctx.files.data)
     for dep in ctx.attr.deps:
         runfiles = runfiles.merge(dep[DefaultInfo].default_runfiles)
     return [DefaultInfo(executable = program, runfiles = runfiles)]
@@ -118,6 +119,7 @@ def _fuzzer_impl(ctx):
 _fuzzer = rule(
     implementation = _fuzzer_impl,
     attrs = {
+        "data": attr.label_list(allow_files = True),
         "deps": attr.label_list(aspects = [_clang], providers = [CcInfo]),
         "sanitizers": attr.string(values = _SANITIZERS.keys()),
         "srcs": attr.label_list(allow_files = [".cc", ".h"]),
@@ -126,16 +128,17 @@ _fuzzer = rule(
     executable = True,
 )
 
-def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
+def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096, data = []):
     """NAME_fuzzer, and NAME_fuzz_test that runs it for a while, always the same way.
 
     Args:
       name: of its source, NAME_fuzzer.cc, and of its seeds' folder, corpus/NAME.
       deps: libraries.
-      subjects: packages whose code it watches, with those below.
+      subjects: packages whose code it watches, with those below; or "package:library".
       runs: how many inputs the test tries.
       sanitizers: "address" (and undefined behaviour), or "none".
       max_len: bytes of an input.
+      data: what it needs when it runs.
     """
     _fuzzer(
         name = name + "_fuzzer",
@@ -144,6 +147,7 @@ def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096):
         sanitizers = sanitizers,
         subjects = subjects,
         tags = ["fuzz"],
+        data = data,
         deps = deps,
     )
     native.filegroup(

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
 #include <vector>
 
 #include "vxengine/machine/elf_loader.h"
@@ -15,23 +19,30 @@ class GuestText {
  public:
   struct Range {
     uint32_t address = 0;
-    std::vector<uint8_t> bytes;
+    std::span<const uint8_t> bytes;
   };
 
+  // Of what the file has nothing for, of which an image may claim 4 GiB, it takes address space
+  // only. Throws std::bad_alloc.
   explicit GuestText(const Image& image) {
+    std::vector<const Segment*> executable;
     for (const Segment& segment : image.segments) {
-      if ((segment.permissions & Memory::kExecute) == 0) continue;
-      const uint32_t start = segment.first_page() * Memory::kPageSize;
-      const uint32_t size = (segment.end_page() - segment.first_page()) * Memory::kPageSize;
+      if ((segment.permissions & Memory::kExecute) != 0) executable.push_back(&segment);
+    }
+    for (auto first = executable.begin(); first != executable.end();) {
       // Pages that follow each other are one range: instructions may lie across.
-      if (ranges_.empty() || ranges_.back().address + ranges_.back().bytes.size() != start) {
-        ranges_.push_back({start, {}});
+      auto last = first + 1;
+      while (last != executable.end() && (*last)->first_page() == (*(last - 1))->end_page()) ++last;
+      const uint64_t start = uint64_t{(*first)->first_page()} * Memory::kPageSize;
+      const uint64_t size = uint64_t{(*(last - 1))->end_page()} * Memory::kPageSize - start;
+      storage_.emplace_back(static_cast<uint8_t*>(calloc(size, 1)), free);
+      uint8_t* const bytes = storage_.back().get();
+      if (bytes == nullptr) throw std::bad_alloc();
+      ranges_.push_back({static_cast<uint32_t>(start), {bytes, size}});
+      for (; first != last; ++first) {
+        std::copy((*first)->bytes.begin(), (*first)->bytes.end(),
+                  bytes + ((*first)->address - start));
       }
-      std::vector<uint8_t>& bytes = ranges_.back().bytes;
-      const size_t before = bytes.size();
-      bytes.resize(before + size);
-      std::copy(segment.bytes.begin(), segment.bytes.end(),
-                bytes.begin() + static_cast<ptrdiff_t>(before + (segment.address - start)));
     }
   }
 
@@ -43,12 +54,13 @@ class GuestText {
       const uint32_t at = eip - range.address;
       if (at >= range.bytes.size()) continue;
       const size_t size = std::min<size_t>(most, range.bytes.size() - at);
-      return std::span(range.bytes).subspan(at, size);
+      return range.bytes.subspan(at, size);
     }
     return {};
   }
 
  private:
+  std::vector<std::unique_ptr<uint8_t, void (*)(void*)>> storage_;  // of the ranges
   std::vector<Range> ranges_;
 };
 
