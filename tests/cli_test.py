@@ -208,7 +208,7 @@ class Names(CommandLine):
         heading, first, second = self.vxa("ls", "-l", "long/")[0].decode().splitlines()
         self.assertEqual(heading.split(), "SIZE STORED RATIO CODEC DECODERS VERSION CREATED VIEWS NAME".split())
         self.assertRegex(first, r"100\.0%  store +zlib:[0-9a-f]{8} +1  \S+Z  decoded  long/a.gz$")
-        self.assertRegex(second, r"10,000 .*%  zstd  zstd:[0-9a-f]{8} +1  \S+Z  - +long/b$")
+        self.assertRegex(second, r"10,000 .*%  zstd +zstd:[0-9a-f]{8} +1  \S+Z  - +long/b$")
 
     def test_stat_tells_everything(self):
         data = text(20_000)
