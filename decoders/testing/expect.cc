@@ -1,5 +1,6 @@
 #include "decoders/testing/expect.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -7,6 +8,17 @@
 #include "decoders/testing/run_guest.h"
 
 namespace vxa::decoders {
+namespace {
+
+// `guest` has given up as drivers do.
+void ExpectGaveUp(const std::string& guest, const GuestRun& run) {
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_THAT(run.diagnostics, testing::MatchesRegex(guest.substr(guest.rfind('/') + 1) +
+                                                     ": .*, at byte [0-9]+ of the input\n"));
+}
+
+}  // namespace
 
 std::string Sample(size_t length) {
   std::string sample;
@@ -52,6 +64,29 @@ void ExpectRefused(const std::string& guest, const std::string& encoded,
   EXPECT_EQ(run.failure, "");
   EXPECT_EQ(run.exit_status, 1u);
   EXPECT_EQ(run.diagnostics, diagnostics);
+}
+
+void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded,
+                           std::string_view data, size_t step) {
+  for (size_t length = 1; length < encoded.size(); length += step) {
+    SCOPED_TRACE(testing::Message() << length << " of " << encoded.size() << " bytes");
+    GuestRun run = RunGuest(guest, {}, encoded.substr(0, length));
+    ExpectGaveUp(guest, run);
+    EXPECT_TRUE(run.output == data.substr(0, run.output.size()));
+  }
+}
+
+void ExpectFlippedBitsAreNoticed(const std::string& guest, const std::string& encoded,
+                                 std::string_view data) {
+  for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
+    SCOPED_TRACE(testing::Message() << "bit " << bit);
+    GuestRun run = RunGuest(guest, {}, FlipBit(encoded, bit));
+    if (run.exit_status == 0 && run.failure.empty()) {
+      EXPECT_TRUE(run.output == data);
+    } else {
+      ExpectGaveUp(guest, run);
+    }
+  }
 }
 
 }  // namespace vxa::decoders

@@ -24,6 +24,15 @@ void ExpectDecodes(const std::string& guest, const std::string& encoded,
 void ExpectRefused(const std::string& guest, const std::string& encoded,
                    const std::vector<std::string>& arguments, const std::string& diagnostics);
 
+// Expects every beginning of `encoded`, in steps of `step` bytes and without the empty one, to be
+// refused after a beginning of `data`.
+void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded,
+                           std::string_view data, size_t step = 1);
+
+// Expects `encoded` with any one bit flipped to be refused or to give `data`.
+void ExpectFlippedBitsAreNoticed(const std::string& guest, const std::string& encoded,
+                                 std::string_view data);
+
 }  // namespace vxa::decoders
 
 #endif  // DECODERS_TESTING_EXPECT_H_
