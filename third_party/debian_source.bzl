@@ -39,6 +39,9 @@ def _impl(ctx):
         _run(ctx, "find " + path, untar + ["debian.tar", path])
         _check_sha256(ctx, path, sha256)
         _run(ctx, "apply " + patch, ["patch", "-p1", "-d", "src", "--fuzz=0", "-i", "../" + path])
+
+    # A folder with a BUILD file would be another package, whose files ours cannot name.
+    _run(ctx, "remove upstream's BUILD files", ["find", "src", "-type", "f", "-name", "BUILD", "-delete"])
     for leftover in [ctx.attr.orig, "debian.tar", "debian"]:
         ctx.delete(leftover)
     ctx.symlink(ctx.attr.build_file, "BUILD.bazel")

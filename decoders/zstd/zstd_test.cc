@@ -71,7 +71,7 @@ void ExpectRefused(const std::string& encoded, const std::string& why, size_t of
 }
 
 TEST(ZstdDecoderTest, DecodesEveryLevel) {
-  std::string data = Sample(300000);
+  std::string data = Sample(40000);
   for (int level = -7; level <= ZSTD_maxCLevel(); ++level) {
     SCOPED_TRACE(level);
     ExpectDecodes(Encode(data, {{ZSTD_c_compressionLevel, level}}), data);
@@ -103,8 +103,8 @@ TEST(ZstdDecoderTest, DecodesWithAndWithoutCheckValueAndContentSize) {
 }
 
 TEST(ZstdDecoderTest, DecodesMoreThanItsWindow) {
-  std::string data = Sample(1000000);
-  for (int log = 10; log <= 21; ++log) {
+  std::string data = Sample(300000);
+  for (int log = 10; log <= 19; ++log) {
     for (int content_size : {0, 1}) {
       SCOPED_TRACE(testing::Message() << log << " " << content_size);
       ExpectDecodes(Encode(data, {{ZSTD_c_windowLog, log},
@@ -245,7 +245,7 @@ TEST(ZstdDecoderTest, WhatCameBeforeTheCutIsKept) {
 }
 
 TEST(ZstdDecoderTest, NoFlippedBitGivesOtherOutputAsGood) {
-  std::string data = Sample(900);
+  std::string data = Sample(300);
   for (int level : {1, 19}) {
     ExpectFlippedBitsAreNoticed(
         kGuest, Encode(data, {{ZSTD_c_compressionLevel, level}, {ZSTD_c_checksumFlag, 1}}), data);
@@ -253,7 +253,7 @@ TEST(ZstdDecoderTest, NoFlippedBitGivesOtherOutputAsGood) {
 }
 
 TEST(ZstdDecoderTest, NoFlippedBitWithoutACheckValueDoesWorseThanAnError) {
-  std::string encoded = Encode(Sample(900), {}, 300);
+  std::string encoded = Encode(Sample(300), {}, 100);
   for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
     GuestRun run = Decode(FlipBit(encoded, bit));
     EXPECT_EQ(run.failure, "") << bit;
