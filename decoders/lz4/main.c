@@ -1,11 +1,10 @@
 /* The lz4 decoder: LZ4 frames, which may follow each other, skippable ones and those of lz4 before
  * 1.4 ("legacy") among them. No dictionaries, no arguments.
  */
-#include "lz4.h"
-
 #include <unistd.h>
 
 #include "decoders/sdk/vx.h"
+#include "lz4.h"
 #include "lz4frame.h"
 
 static const char kName[] = "lz4";
@@ -15,7 +14,8 @@ enum {
   kLegacyMagic = 0x184c2102,
   kLegacyBlock = 8 << 20,
   kLargestBlock = 4 << 20,
-  /* A few of the usual blocks of 64 KiB, after which output[] is filled from its beginning again. */
+  /* A few of the usual blocks of 64 KiB, after which output[] is filled from its beginning again.
+   */
   kFewBlocks = 1 << 18,
 };
 
@@ -72,8 +72,7 @@ static int DecodeLegacyFrame(void) {
     unsigned size = LittleEndian(input);
     if (size > sizeof input) return 1;
     ReadAll(input, size);
-    int decoded =
-        LZ4_decompress_safe((const char*)input, (char*)output, (int)size, sizeof output);
+    int decoded = LZ4_decompress_safe((const char*)input, (char*)output, (int)size, sizeof output);
     if (decoded < 0) vx_fail_at(kName, "damaged data", input_read - size);
     write(VX_FD_OUTPUT, output, (size_t)decoded);
   }
