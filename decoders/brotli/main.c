@@ -1,40 +1,48 @@
-/* The brotli decoder: a Brotli stream (RFC 7932), which nothing may follow. No large windows, no
- * dictionaries but the format's own, no arguments.
+/* The brotli decoder: one Brotli stream (RFC 7932). No "large" windows of more than 16 MiB, no
+ * dictionary but the format's own, no arguments.
  */
+#include <unistd.h>
+
 #include "brotli/decode.h"
+#include "decoders/sdk/vx.h"
 
-typedef struct {
-  const unsigned char* next_in;
-  size_t avail_in;
-  unsigned char* next_out;
-  size_t avail_out;
-} Stream;
+static const char kName[] = "brotli";
 
-#define VX_STREAM Stream
-#define VX_DECODER "brotli"
-#include "decoders/sdk/stream.h"
+/* Large, for libbrotli saves its state whenever it returns. */
+static unsigned char input[1 << 16];
 
 int main(int argc, char** argv) {
   if (argc > 1) vx_fail(kName, "takes no arguments", 2);
-  StartOutput();
   BrotliDecoderState* decoder = BrotliDecoderCreateInstance(NULL, NULL, NULL);
-  if (decoder == NULL) Fail("out of memory");
-  if (!Refill()) Fail("the input is empty");
+  if (decoder == NULL) vx_fail(kName, "out of memory", 1);
+  unsigned long long input_read = 0;
+  const unsigned char* next = input;
+  size_t left = 0; /* of the input, from `next` on */
   for (;;) {
-    switch (BrotliDecoderDecompressStream(decoder, &stream.avail_in, &stream.next_in,
-                                          &stream.avail_out, &stream.next_out, NULL)) {
-      case BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT:
-        Flush();
-        break;
-      case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT:
-        if (!Refill()) Fail("the input ends within the stream");
-        break;
-      case BROTLI_DECODER_RESULT_SUCCESS:
-        if (Refill()) Fail("junk after the stream");
-        Flush();
-        return 0;
-      default:
-        Fail(BrotliDecoderErrorString(BrotliDecoderGetErrorCode(decoder)));
+    /* Output is taken from where it is. */
+    size_t no_room = 0, length = 0;
+    BrotliDecoderResult result =
+        BrotliDecoderDecompressStream(decoder, &left, &next, &no_room, NULL, NULL);
+    if (result == BROTLI_DECODER_RESULT_ERROR) {
+      vx_fail_at(kName, BrotliDecoderErrorString(BrotliDecoderGetErrorCode(decoder)),
+                 input_read - left);
+    }
+    const unsigned char* output = BrotliDecoderTakeOutput(decoder, &length);
+    if (length != 0) write(VX_FD_OUTPUT, output, length);
+    if (result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT) continue;
+    /* At the stream's end this looks for more than it. */
+    if (left == 0) {
+      next = input;
+      left = (size_t)read(VX_FD_INPUT, input, sizeof input);
+      input_read += left;
+    }
+    if (result == BROTLI_DECODER_RESULT_SUCCESS) {
+      if (left != 0) vx_fail_at(kName, "junk after the stream", input_read - left);
+      return 0;
+    }
+    if (left == 0) {
+      vx_fail_at(kName, input_read == 0 ? "the input is empty" : "the input ends within the stream",
+                 input_read);
     }
   }
 }

@@ -1,6 +1,6 @@
 /* The xz decoder: .xz streams, which may follow each other with zeros between and after them in
- * fours, .lz members (lzip), which may follow each other, or one .lzma stream. Dictionaries may have
- * up to 256 MiB. No arguments.
+ * fours, .lz members (lzip), which may follow each other, or one .lzma stream. Dictionaries may
+ * have up to 256 MiB. No arguments.
  */
 #include "lzma.h"
 

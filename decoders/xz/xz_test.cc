@@ -41,8 +41,7 @@ std::string Finish(lzma_stream* encoder, const std::string& data, size_t block =
     encoder->avail_in = block;
     EXPECT_EQ(lzma_code(encoder, LZMA_FULL_FLUSH), LZMA_STREAM_END);
   }
-  encoder->avail_in =
-      data.size() - (reinterpret_cast<const char*>(encoder->next_in) - data.data());
+  encoder->avail_in = data.size() - (reinterpret_cast<const char*>(encoder->next_in) - data.data());
   EXPECT_EQ(lzma_code(encoder, LZMA_FINISH), LZMA_STREAM_END);
   encoded.resize(encoder->total_out);
   lzma_end(encoder);
@@ -113,7 +112,8 @@ std::string WithBlockHeader(std::string xz, size_t at, int byte) {
 
 // What branch filters take for calls of each of their processors, among other things.
 std::string CallSample(size_t length) {
-  static const std::string kBytes = "\xe8\xe9\0\xff\xeb\x48\x4b\x40\x7f\x94\x97\xf0\xf8\x90\x01\x10"s;
+  static const std::string kBytes =
+      "\xe8\xe9\0\xff\xeb\x48\x4b\x40\x7f\x94\x97\xf0\xf8\x90\x01\x10"s;
   std::string sample;
   for (uint32_t state = 1; sample.size() < length;) {
     state = state * 1664525u + 1013904223u;
@@ -129,9 +129,8 @@ void ExpectDecodes(const std::string& encoded, const std::string& data) {
 }
 
 void ExpectRefused(const std::string& encoded, const std::string& why, size_t offset) {
-  decoders::ExpectRefused(
-      kGuest, encoded, {},
-      "xz: " + why + ", at byte " + std::to_string(offset) + " of the input\n");
+  decoders::ExpectRefused(kGuest, encoded, {},
+                          "xz: " + why + ", at byte " + std::to_string(offset) + " of the input\n");
 }
 
 TEST(XzDecoderTest, DecodesEveryPresetInEveryFormat) {
@@ -214,8 +213,8 @@ TEST(XzDecoderTest, DecodesWhatDoesNotCompress) {
 
 TEST(XzDecoderTest, DecodesMoreThanItsBuffersAndDictionaryHold) {
   std::string sample = Sample(300000);
-  for (const std::string& data : {std::string(1000001, '\0'), sample.substr(0, 262144),
-                                  sample.substr(0, 262145), sample}) {
+  for (const std::string& data :
+       {std::string(1000001, '\0'), sample.substr(0, 262144), sample.substr(0, 262145), sample}) {
     ExpectDecodes(Xz(data), data);
     ExpectDecodes(Lzma(data), data);
     ExpectDecodes(Lzip(data), data);
@@ -324,8 +323,8 @@ TEST(XzDecoderTest, OtherFormatsAreRefused) {
 
 TEST(XzDecoderTest, JunkAfterAStreamIsRefusedAtItsPlace) {
   std::string data = Sample(500);
-  for (const std::string& encoded : {Xz(data), Lzip(data), Lzma(data), SizedLzma(data, true),
-                                     Xz(data) + std::string(8, '\0')}) {
+  for (const std::string& encoded :
+       {Xz(data), Lzip(data), Lzma(data), SizedLzma(data, true), Xz(data) + std::string(8, '\0')}) {
     for (std::string junk : {"junk"s, "\n"s, "LZIQ"s, "\xfd"s + "7zXZ\1 and more"s, "\x5d\0"s}) {
       SCOPED_TRACE(junk);
       ExpectRefused(encoded + junk, "junk after a stream", encoded.size());
@@ -386,7 +385,8 @@ TEST(XzDecoderTest, NoFlippedBitGivesOtherOutputAsGood) {
 
 TEST(XzDecoderTest, NoFlippedBitWithoutACheckValueDoesWorseThanAnError) {
   std::string data = Sample(120);
-  for (const std::string& encoded : {Xz(data, LZMA_CHECK_NONE), Lzma(data), SizedLzma(data, false)}) {
+  for (const std::string& encoded :
+       {Xz(data, LZMA_CHECK_NONE), Lzma(data), SizedLzma(data, false)}) {
     for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
       GuestRun run = Decode(FlipBit(encoded, bit));
       EXPECT_EQ(run.failure, "") << bit;

@@ -1,13 +1,12 @@
-/* The zstd decoder: Zstandard frames (RFC 8878) with windows of up to 128 MiB, which may follow each
- * other, skippable ones among them. No dictionaries, no arguments.
+/* The zstd decoder: Zstandard frames (RFC 8878) with windows of up to 128 MiB, which may follow
+ * each other, skippable ones among them. No dictionaries, no arguments.
  */
 #define ZSTD_STATIC_LINKING_ONLY
-#include "zstd.h"
-
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "decoders/sdk/vx.h"
+#include "zstd.h"
 #include "zstd_errors.h"
 
 static const char kName[] = "zstd";

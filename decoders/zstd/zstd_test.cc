@@ -94,9 +94,9 @@ TEST(ZstdDecoderTest, DecodesWithAndWithoutCheckValueAndContentSize) {
     for (int checksum : {0, 1}) {
       for (int content_size : {0, 1}) {
         SCOPED_TRACE(testing::Message() << length << " " << checksum << " " << content_size);
-        ExpectDecodes(Encode(data, {{ZSTD_c_checksumFlag, checksum},
-                                    {ZSTD_c_contentSizeFlag, content_size}}),
-                      data);
+        ExpectDecodes(
+            Encode(data, {{ZSTD_c_checksumFlag, checksum}, {ZSTD_c_contentSizeFlag, content_size}}),
+            data);
       }
     }
   }
@@ -197,8 +197,8 @@ TEST(ZstdDecoderTest, AnEmptyInputIsNoFrame) { ExpectRefused("", "the input is e
 
 TEST(ZstdDecoderTest, OtherFormatsAreRefused) {
   // The last but one: an old version's frame.
-  for (std::string other : {"x"s, "plain text"s, "\x28\xb5\x2f\xfc"s, "\x27\xb5\x2f\xfd\0\0\0"s,
-                            "\0\0\0\0\0\0\0"s}) {
+  for (std::string other :
+       {"x"s, "plain text"s, "\x28\xb5\x2f\xfc"s, "\x27\xb5\x2f\xfd\0\0\0"s, "\0\0\0\0\0\0\0"s}) {
     ExpectRefused(other, "not a zstd frame", 0);
   }
 }
