@@ -55,14 +55,6 @@ std::string Encode(const std::string& data, const Parameters& parameters = {}, s
   return encoded;
 }
 
-std::string Noise(size_t length) {
-  std::string noise;
-  for (uint32_t state = 1; noise.size() < length;) {
-    noise += static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
-  }
-  return noise;
-}
-
 GuestRun Decode(const std::string& encoded) { return RunGuest(kGuest, {}, encoded); }
 
 void ExpectDecodes(const std::string& encoded, const std::string& data) {
@@ -225,19 +217,10 @@ TEST(BrotliDecoderTest, WhatCameBeforeTheCutIsKept) {
   EXPECT_TRUE(run.output == data.substr(0, run.output.size()));
 }
 
+// The format has no check value: other output is possible, a trap is not.
 TEST(BrotliDecoderTest, NoFlippedBitDoesWorseThanAnError) {
-  // The format has no check value: other output is possible, a trap is not.
   for (uint32_t quality : {1, 11}) {
-    std::string encoded = Encode(Sample(300), {{BROTLI_PARAM_QUALITY, quality}});
-    for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
-      GuestRun run = Decode(FlipBit(encoded, bit));
-      SCOPED_TRACE(bit);
-      EXPECT_EQ(run.failure, "");
-      if (run.exit_status != 0) {
-        EXPECT_EQ(run.exit_status, 1u);
-        EXPECT_THAT(run.diagnostics, MatchesRegex("brotli: .*, at byte [0-9]+ of the input\n"));
-      }
-    }
+    ExpectFlippedBitsDoNoHarm(kGuest, Encode(Sample(300), {{BROTLI_PARAM_QUALITY, quality}}));
   }
 }
 

@@ -47,15 +47,6 @@ std::string File(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::string Noise(size_t length) {
-  std::string noise;
-  for (uint32_t state = 1; noise.size() < length;) {
-    state = state * 1664525u + 1013904223u;
-    noise += static_cast<char>(state >> 24);
-  }
-  return noise;
-}
-
 std::string Text(size_t length) {
   static const char* const kWords[] = {"guest ", "a",      "decoder, ", "of ",       "instructions",
                                        ".\n",    "Words ", "in ",       "registers "};
