@@ -1,7 +1,6 @@
 // What brotli.vx accepts and refuses. The streams come from the host's libbrotli, an encoder that
 // shares no object with the guest.
 #include <brotli/encode.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -15,7 +14,6 @@
 namespace vxa::decoders {
 namespace {
 
-using ::testing::MatchesRegex;
 using std::string_literals::operator""s;
 
 const std::string kGuest = "decoders/brotli/brotli";
@@ -163,10 +161,7 @@ TEST(BrotliDecoderTest, DecodesNothing) {
 TEST(BrotliDecoderTest, LargeWindowsAreRefused) {
   std::string encoded =
       Encode(Sample(100), {{BROTLI_PARAM_LARGE_WINDOW, 1}, {BROTLI_PARAM_LGWIN, 26}});
-  GuestRun run = Decode(encoded);
-  EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_THAT(run.diagnostics,
-              MatchesRegex("brotli: .*WINDOW_BITS, at byte [0-9]+ of the input\n"));
+  ExpectRefused(encoded, "WINDOW_BITS", 1);
 }
 
 TEST(BrotliDecoderTest, AnEmptyInputIsNoStream) { ExpectRefused("", "the input is empty", 0); }
@@ -188,8 +183,7 @@ TEST(BrotliDecoderTest, JunkAfterTheStreamIsRefusedAtItsPlace) {
 
 TEST(BrotliDecoderTest, BitsAfterTheStreamAreZeros) {
   ExpectDecodes("\x06", "");
-  EXPECT_THAT(Decode("\x46").diagnostics,
-              MatchesRegex("brotli: .*PADDING.*, at byte [0-9]+ of the input\n"));
+  ExpectRefused("\x46 and more", "PADDING_2", 1);
 }
 
 TEST(BrotliDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
