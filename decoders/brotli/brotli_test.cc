@@ -1,7 +1,6 @@
 // What brotli.vx accepts and refuses. The streams come from the host's libbrotli, an encoder that
 // shares no object with the guest.
 #include <brotli/encode.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -15,7 +14,6 @@
 namespace vxa::decoders {
 namespace {
 
-using ::testing::MatchesRegex;
 using std::string_literals::operator""s;
 
 const std::string kGuest = "decoders/brotli/brotli";
@@ -53,14 +51,6 @@ std::string Encode(const std::string& data, const Parameters& parameters = {}, s
   Feed(encoder, BROTLI_OPERATION_FINISH, left, encoded);
   BrotliEncoderDestroyInstance(encoder);
   return encoded;
-}
-
-std::string Noise(size_t length) {
-  std::string noise;
-  for (uint32_t state = 1; noise.size() < length;) {
-    noise += static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
-  }
-  return noise;
 }
 
 GuestRun Decode(const std::string& encoded) { return RunGuest(kGuest, {}, encoded); }
@@ -171,10 +161,7 @@ TEST(BrotliDecoderTest, DecodesNothing) {
 TEST(BrotliDecoderTest, LargeWindowsAreRefused) {
   std::string encoded =
       Encode(Sample(100), {{BROTLI_PARAM_LARGE_WINDOW, 1}, {BROTLI_PARAM_LGWIN, 26}});
-  GuestRun run = Decode(encoded);
-  EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_THAT(run.diagnostics,
-              MatchesRegex("brotli: .*WINDOW_BITS, at byte [0-9]+ of the input\n"));
+  ExpectRefused(encoded, "WINDOW_BITS", 1);
 }
 
 TEST(BrotliDecoderTest, AnEmptyInputIsNoStream) { ExpectRefused("", "the input is empty", 0); }
@@ -196,8 +183,7 @@ TEST(BrotliDecoderTest, JunkAfterTheStreamIsRefusedAtItsPlace) {
 
 TEST(BrotliDecoderTest, BitsAfterTheStreamAreZeros) {
   ExpectDecodes("\x06", "");
-  EXPECT_THAT(Decode("\x46").diagnostics,
-              MatchesRegex("brotli: .*PADDING.*, at byte [0-9]+ of the input\n"));
+  ExpectRefused("\x46 and more", "PADDING_2", 1);
 }
 
 TEST(BrotliDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
@@ -225,19 +211,10 @@ TEST(BrotliDecoderTest, WhatCameBeforeTheCutIsKept) {
   EXPECT_TRUE(run.output == data.substr(0, run.output.size()));
 }
 
+// The format has no check value: other output is possible, a trap is not.
 TEST(BrotliDecoderTest, NoFlippedBitDoesWorseThanAnError) {
-  // The format has no check value: other output is possible, a trap is not.
   for (uint32_t quality : {1, 11}) {
-    std::string encoded = Encode(Sample(300), {{BROTLI_PARAM_QUALITY, quality}});
-    for (size_t bit = 0; bit < encoded.size() * 8; ++bit) {
-      GuestRun run = Decode(FlipBit(encoded, bit));
-      SCOPED_TRACE(bit);
-      EXPECT_EQ(run.failure, "");
-      if (run.exit_status != 0) {
-        EXPECT_EQ(run.exit_status, 1u);
-        EXPECT_THAT(run.diagnostics, MatchesRegex("brotli: .*, at byte [0-9]+ of the input\n"));
-      }
-    }
+    ExpectFlippedBitsDoNoHarm(kGuest, Encode(Sample(300), {{BROTLI_PARAM_QUALITY, quality}}));
   }
 }
 

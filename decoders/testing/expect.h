@@ -3,6 +3,7 @@
 #define DECODERS_TESTING_EXPECT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,12 @@ namespace vxa::decoders {
 // Words and numbers of every length between runs of noise: matches near and far, literals, what
 // does not compress. The same for the same length.
 std::string Sample(size_t length);
+
+// Bytes that don't compress. The same for the same length.
+std::string Noise(size_t length);
+
+// The lowest `bytes` bytes of `value`.
+std::string LittleEndian(uint64_t value, int bytes = 4);
 
 // `bytes` with bit `bit` % 8 of byte `bit` / 8 another one.
 std::string FlipBit(std::string bytes, size_t bit);
@@ -32,6 +39,10 @@ void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded,
 // Expects `encoded` with any one bit flipped to be refused or to give `data`.
 void ExpectFlippedBitsAreNoticed(const std::string& guest, const std::string& encoded,
                                  std::string_view data);
+
+// Expects `encoded`, which has no check value, with any one bit flipped to be refused or to give
+// whatever it may.
+void ExpectFlippedBitsDoNoHarm(const std::string& guest, const std::string& encoded);
 
 }  // namespace vxa::decoders
 
