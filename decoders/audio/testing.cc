@@ -27,6 +27,24 @@ std::string WavHeader(uint32_t rate, uint32_t channels, bool is_float, uint32_t 
          "data\xff\xff\xff\xff";
 }
 
+uint32_t SpeakerMask(size_t channels) {
+  static const uint32_t kMasks[] = {0, 4, 3, 7, 0x33, 0x37, 0x3f, 0x70f, 0x63f};
+  return channels <= 8 ? kMasks[channels] : 0;
+}
+
+size_t OggPosition(size_t channels, size_t channel) {
+  static const size_t kPositions[][8] = {{},
+                                         {0},
+                                         {0, 1},
+                                         {0, 2, 1},
+                                         {0, 1, 2, 3},
+                                         {0, 2, 1, 3, 4},
+                                         {0, 2, 1, 5, 3, 4},
+                                         {0, 2, 1, 6, 5, 3, 4},
+                                         {0, 2, 1, 7, 5, 6, 3, 4}};
+  return channels <= 8 ? kPositions[channels][channel] : channel;
+}
+
 std::vector<int16_t> Samples16(const std::string& wav, size_t header) {
   std::vector<int16_t> samples(wav.size() > header ? (wav.size() - header) / 2 : 0);
   std::memcpy(samples.data(), wav.data() + wav.size() - samples.size() * 2, samples.size() * 2);

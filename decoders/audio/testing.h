@@ -4,6 +4,7 @@
 
 #include <ogg/ogg.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +13,12 @@ namespace vxa::decoders {
 
 // The header of a WAV of unknown length with 16-bit samples, or 32-bit ones of floating point.
 std::string WavHeader(uint32_t rate, uint32_t channels, bool is_float, uint32_t mask);
+
+// The speakers of the usual arrangement of `channels`, as WAV has them; 0 for more than 8.
+uint32_t SpeakerMask(size_t channels);
+
+// Where sample `channel` of a WAV's frame is in one of Vorbis or Opus, of as many channels.
+size_t OggPosition(size_t channels, size_t channel);
 
 // The 16-bit samples after a header of `header` bytes.
 std::vector<int16_t> Samples16(const std::string& wav, size_t header);

@@ -15,11 +15,6 @@
 
 static const char kName[] = "mp3";
 
-enum {
-  kHeader = 4,
-  kMaxFrame = 144 * 448000 / 8000 + 4, /* more than any header can say */
-};
-
 static unsigned char input[1 << 16];
 static size_t next, available; /* what of input[] is not yet used */
 static unsigned long long input_read;
@@ -73,16 +68,17 @@ static unsigned FrameSize(const unsigned char* header) {
 /* Skips the tag at hand; false if there is none. */
 static int SkipTag(void) {
   unsigned long long size;
+  Want(32); /* or what there is */
   const unsigned char* tag = input + next;
-  if (Want(10) && memcmp(tag = input + next, "ID3", 3) == 0) {
-    size = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9]) + (tag[5] & 0x10 ? 10 : 0);
+  if (available >= 10 && memcmp(tag, "ID3", 3) == 0) {
     if ((tag[6] | tag[7] | tag[8] | tag[9]) & 0x80) Fail("a damaged ID3v2 tag");
-  } else if (Want(32) && memcmp(tag = input + next, "APETAGEX", 8) == 0) {
+    size = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9]) + (tag[5] & 0x10 ? 10 : 0);
+  } else if (available >= 32 && memcmp(tag, "APETAGEX", 8) == 0) {
     /* Version 2, whose header has a bit that tells it from the footer. */
     if (!(tag[23] & 0x20)) Fail("an APE tag without a header");
     size = 32 + (tag[12] | tag[13] << 8 | tag[14] << 16 | (unsigned long long)tag[15] << 24);
-  } else if (Want(3) && memcmp(input + next, "TAG", 3) == 0) {
-    size = 128;
+  } else if (available >= 3 && memcmp(tag, "TAG", 3) == 0) {
+    size = 128; /* ID3v1 */
   } else {
     return 0;
   }
@@ -131,7 +127,7 @@ int main(int argc, char** argv) {
   if (!Want(1)) Fail("the input is empty");
   while (Want(1)) {
     if (SkipTag()) continue;
-    if (!Want(kHeader)) Fail("neither a frame nor the end");
+    if (!Want(4)) Fail("neither a frame nor the end");
     const unsigned size = FrameSize(input + next);
     if (size == 0) Fail("neither a frame, of a known length, nor a tag nor the end");
     if (!Want(size)) Fail("the input ends within a frame");

@@ -161,13 +161,13 @@ TEST(Mp3DecoderTest, DecodesEveryRate) {
 }
 
 TEST(Mp3DecoderTest, DecodesEveryBitRate) {
-  for (int bit_rate : {32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320}) {
+  for (int bit_rate : {32, 64, 96, 160, 256, 320}) {
     SCOPED_TRACE(bit_rate);
     // Smaller frames have no room for the tag.
     ExpectDecodesAll(Encode({.bit_rate = bit_rate}), 44100, 2, bit_rate < 64 ? -1 : 6000);
   }
   for (vbr_mode mode : {vbr_abr, vbr_mtrh, vbr_rh}) {
-    ExpectDecodesAll(Encode({.vbr = mode, .frames = 20000}), 44100, 2, 20000);
+    ExpectDecodesAll(Encode({.vbr = mode, .frames = 9000}), 44100, 2, 9000);
   }
 }
 
@@ -189,7 +189,7 @@ TEST(Mp3DecoderTest, GivesAllSamplesWithoutATag) {
 TEST(Mp3DecoderTest, DecodesLayer2) {
   for (int rate : {16000, 22050, 24000, 32000, 44100, 48000}) {
     for (int channels : {1, 2}) {
-      for (int bit_rate : {64, 160}) {
+      for (int bit_rate : {64}) {
         SCOPED_TRACE(testing::Message() << rate << " " << channels << " " << bit_rate);
         ExpectDecodesAll(EncodeLayer2(channels, rate, bit_rate), rate, channels);
       }
@@ -286,7 +286,7 @@ TEST(Mp3DecoderTest, NoFlippedBitDoesWorseThanAnError) {
   // There are no check values to tell other output by.
   const std::string encoded = Encode({.rate = 16000, .bit_rate = 24, .frames = 2000}) +
                               EncodeLayer2(1, 48000, 32).substr(0, 192);
-  for (size_t bit = 0; bit < encoded.size() * 8; bit += 41) {
+  for (size_t bit = 0; bit < encoded.size() * 8; bit += 101) {
     GuestRun run = Decode(FlipBit(encoded, bit));
     SCOPED_TRACE(bit);
     EXPECT_EQ(run.failure, "");
@@ -295,7 +295,7 @@ TEST(Mp3DecoderTest, NoFlippedBitDoesWorseThanAnError) {
 }
 
 TEST(Mp3DecoderTest, IsSmall) {
-  EXPECT_LE(std::filesystem::file_size("decoders/mp3/mp3.vx"), 262144u);
+  EXPECT_LE(std::filesystem::file_size("decoders/mp3/mp3.vx"), 196608u);
 }
 
 }  // namespace

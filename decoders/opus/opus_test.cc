@@ -117,23 +117,10 @@ std::vector<float> HostSamples(const std::string& encoded, int channels) {
   return samples;
 }
 
-constexpr uint32_t kMasks[] = {0, 4, 3, 7, 0x33, 0x37, 0x3f, 0x70f, 0x63f};
-
-// Where a WAV's channels are in Opus's order, by the number of them.
-const std::vector<int> kOrder[] = {{},
-                                   {0},
-                                   {0, 1},
-                                   {0, 2, 1},
-                                   {0, 1, 2, 3},
-                                   {0, 2, 1, 3, 4},
-                                   {0, 2, 1, 5, 3, 4},
-                                   {0, 2, 1, 6, 5, 3, 4},
-                                   {0, 2, 1, 7, 5, 6, 3, 4}};
-
 void ExpectDecodesAll(const Encoding& encoding) {
   const std::string encoded = Encode(encoding);
   const int channels = encoding.channels;
-  const uint32_t mask = encoding.family == 255 ? 0 : kMasks[channels];
+  const uint32_t mask = encoding.family == 255 ? 0 : SpeakerMask(channels);
   for (bool is_float : {false, true}) {
     const std::vector<std::string> arguments(is_float ? 1 : 0, "float");
     const GuestRun run = Decode(encoded, arguments), native = Native(encoded, arguments);
@@ -153,7 +140,7 @@ void ExpectDecodesAll(const Encoding& encoding) {
       float ours;
       std::memcpy(&ours, run.output.data() + header.size() + 4 * i, 4);
       const size_t channel = i % channels;
-      worst = std::max(worst, std::abs(ours - host[i - channel + kOrder[channels][channel]]));
+      worst = std::max(worst, std::abs(ours - host[i - channel + OggPosition(channels, channel)]));
     }
     EXPECT_LE(worst, 1.0f / 4096);
   }
@@ -178,9 +165,9 @@ TEST(OpusDecoderTest, DecodesEveryNumberOfChannels) {
   }
   for (int channels = 1; channels <= 8; ++channels) {
     SCOPED_TRACE(channels);
-    ExpectDecodesAll({.channels = channels, .family = 1, .frames = 2000});
+    ExpectDecodesAll({.channels = channels, .family = 1, .frames = 700});
   }
-  for (int channels : {3, 9, 30}) {
+  for (int channels : {3, 9}) {
     SCOPED_TRACE(channels);
     ExpectDecodesAll({.channels = channels, .family = 255, .frames = 1500});
   }
@@ -202,7 +189,7 @@ TEST(OpusDecoderTest, DecodesEveryBandwidthAndBitRate) {
   for (int bandwidth :
        {OPUS_BANDWIDTH_NARROWBAND, OPUS_BANDWIDTH_MEDIUMBAND, OPUS_BANDWIDTH_WIDEBAND,
         OPUS_BANDWIDTH_SUPERWIDEBAND, OPUS_BANDWIDTH_FULLBAND}) {
-    for (int bit_rate : {8000, 16000, 32000, 128000}) {
+    for (int bit_rate : {8000, 32000}) {
       SCOPED_TRACE(testing::Message() << bandwidth << " " << bit_rate);
       ExpectDecodesAll({.frames = 6000,
                         .application = OPUS_APPLICATION_VOIP,
@@ -213,10 +200,10 @@ TEST(OpusDecoderTest, DecodesEveryBandwidthAndBitRate) {
   }
 }
 
-TEST(OpusDecoderTest, DecodesSilence) { ExpectDecodesAll({.frames = 60000, .silent = true}); }
+TEST(OpusDecoderTest, DecodesSilence) { ExpectDecodesAll({.frames = 20000, .silent = true}); }
 
 TEST(OpusDecoderTest, SkipsTheBeginningAndCutsOffTheEnd) {
-  for (int pre_skip : {0, 312, 3840}) {
+  for (int pre_skip : {0, 3840}) {
     for (int frames : {1, 648, 649, 2000}) {
       for (int page : {1, 3, 50}) {
         SCOPED_TRACE(testing::Message() << pre_skip << " " << frames << " " << page);
@@ -380,7 +367,7 @@ TEST(OpusDecoderTest, AFlippedBitInAPageOfRightCheckValueDoesNoWorseThanAnError)
   const std::vector<std::string> pages =
       Pages(Encode({.channels = 3, .family = 1, .frames = 700, .bit_rate = 12000}));
   for (size_t damaged = 0; damaged < pages.size(); ++damaged) {
-    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged < 2 ? 1 : 23) {
+    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged < 2 ? 7 : 101) {
       if (bit / 8 == 26) continue;  // how many segments the page has, and so how long it is
       std::vector<std::string> changed = pages;
       changed[damaged] = FlipBit(pages[damaged], bit);

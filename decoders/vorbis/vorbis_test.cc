@@ -108,23 +108,10 @@ std::vector<int16_t> HostSamples(const std::string& encoded) {
   return samples;
 }
 
-constexpr uint32_t kMasks[] = {0, 4, 3, 7, 0x33, 0x37, 0x3f, 0x70f, 0x63f};
-
-// Where a WAV's channels are in Vorbis's order, by the number of them.
-const std::vector<int> kOrder[] = {{},
-                                   {0},
-                                   {0, 1},
-                                   {0, 2, 1},
-                                   {0, 1, 2, 3},
-                                   {0, 2, 1, 3, 4},
-                                   {0, 2, 1, 5, 3, 4},
-                                   {0, 2, 1, 6, 5, 3, 4},
-                                   {0, 2, 1, 7, 5, 6, 3, 4}};
-
 void ExpectDecodesAll(const Encoding& encoding) {
   const std::string encoded = Encode(encoding);
   const unsigned channels = encoding.channels;
-  const uint32_t mask = channels <= 8 ? kMasks[channels] : 0;
+  const uint32_t mask = SpeakerMask(channels);
   for (bool is_float : {false, true}) {
     const std::vector<std::string> arguments(is_float ? 1 : 0, "float");
     const GuestRun run = Decode(encoded, arguments), native = Native(encoded, arguments);
@@ -143,7 +130,7 @@ void ExpectDecodesAll(const Encoding& encoding) {
     int worst = 0;
     for (size_t i = 0; i < ours.size(); ++i) {
       const size_t channel = i % channels;
-      const size_t theirs = i - channel + (channels <= 8 ? kOrder[channels][channel] : channel);
+      const size_t theirs = i - channel + OggPosition(channels, channel);
       worst = std::max(worst, std::abs(ours[i] - host[theirs]));
     }
     EXPECT_LE(worst, 1);
@@ -157,25 +144,25 @@ void ExpectRefused(const std::string& encoded, const std::string& why, size_t of
 }
 
 TEST(VorbisDecoderTest, DecodesEveryNumberOfChannels) {
-  for (unsigned channels : {1, 2, 3, 4, 5, 6, 7, 8, 9, 255}) {
+  for (unsigned channels : {1, 2, 3, 4, 5, 6, 7, 8, 9}) {
     SCOPED_TRACE(channels);
-    ExpectDecodesAll({.channels = channels, .frames = channels > 9 ? 200u : 3000u});
+    ExpectDecodesAll({.channels = channels, .frames = 1500});
   }
 }
 
 TEST(VorbisDecoderTest, DecodesEveryRateAndQuality) {
-  for (unsigned rate : {8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 192000, 44101}) {
+  for (unsigned rate : {8000, 16000, 44101, 48000, 192000}) {
     SCOPED_TRACE(rate);
-    ExpectDecodesAll({.rate = rate, .frames = 4000});
+    ExpectDecodesAll({.rate = rate, .frames = 2000});
   }
-  for (float quality : {-0.1f, 0.0f, 0.2f, 0.4f, 0.5f, 0.6f, 0.8f, 1.0f}) {
+  for (float quality : {-0.1f, 0.2f, 0.6f, 1.0f}) {
     SCOPED_TRACE(quality);
-    ExpectDecodesAll({.quality = quality, .frames = 6000});
+    ExpectDecodesAll({.quality = quality, .frames = 3000});
   }
 }
 
 TEST(VorbisDecoderTest, DecodesEveryLength) {
-  for (unsigned frames : {1, 2, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 60000}) {
+  for (unsigned frames : {1, 128, 1023, 1024, 1025, 20000}) {
     SCOPED_TRACE(frames);
     ExpectDecodesAll({.channels = 1, .frames = frames});
   }
@@ -197,10 +184,10 @@ TEST(VorbisDecoderTest, StreamsFollowEachOther) {
 TEST(VorbisDecoderTest, ManyStreamsMayFollow) {
   const std::string one = Encode({.channels = 6, .frames = 50});
   std::string encoded;
-  for (int i = 0; i < 15; ++i) encoded += one;
+  for (int i = 0; i < 8; ++i) encoded += one;
   const GuestRun run = Decode(encoded);
   EXPECT_EQ(run.exit_status, 0u) << run.diagnostics;
-  EXPECT_EQ(run.output.size(), 68u + 15 * 50 * 12);
+  EXPECT_EQ(run.output.size(), 68u + 8 * 50 * 12);
 }
 
 TEST(VorbisDecoderTest, StreamsOfAnotherKindThanTheFirstAreRefused) {
@@ -279,7 +266,7 @@ TEST(VorbisDecoderTest, AStreamCutOffAnywhereIsRefusedAndWhatCameBeforeIsKept) {
   const std::string wav = Decode(encoded).output;
   const size_t headers = Pages(encoded)[0].size() + Pages(encoded)[1].size();
   // Setting up takes most of the time: not at every byte.
-  for (size_t length = 0; length < encoded.size(); length += length < headers ? 101 : 3) {
+  for (size_t length = 0; length < encoded.size(); length += length < headers ? 401 : 13) {
     SCOPED_TRACE(length);
     GuestRun run = Decode(encoded.substr(0, length));
     EXPECT_EQ(run.failure, "");
@@ -291,7 +278,7 @@ TEST(VorbisDecoderTest, AStreamCutOffAnywhereIsRefusedAndWhatCameBeforeIsKept) {
 
 TEST(VorbisDecoderTest, AFlippedBitIsNoticed) {
   const std::string encoded = Encode({.channels = 1, .rate = 8000, .frames = 2000});
-  for (size_t bit = 0; bit < encoded.size() * 8; bit += 127) {
+  for (size_t bit = 0; bit < encoded.size() * 8; bit += 509) {
     SCOPED_TRACE(bit);
     GuestRun run = Decode(FlipBit(encoded, bit));
     EXPECT_EQ(run.failure, "");
@@ -304,7 +291,7 @@ TEST(VorbisDecoderTest, AFlippedBitInAPageOfRightCheckValueDoesNoWorseThanAnErro
   const std::vector<std::string> pages =
       Pages(Encode({.channels = 1, .rate = 8000, .frames = 1000}));
   for (size_t damaged = 0; damaged < pages.size(); ++damaged) {
-    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged == 0 ? 1 : 211) {
+    for (size_t bit = 0; bit < pages[damaged].size() * 8; bit += damaged == 0 ? 5 : 701) {
       std::string encoded;
       for (size_t i = 0; i < pages.size(); ++i) {
         std::string page = i == damaged ? FlipBit(pages[i], bit) : pages[i];
