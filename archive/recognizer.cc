@@ -62,6 +62,12 @@ bool IsTar(std::string_view head) { return head.size() >= 512 && head.substr(257
 bool IsZip(std::string_view head) { return head.starts_with("PK\x03\x04"sv); }
 bool IsPng(std::string_view head) { return head.starts_with("\x89PNG\r\n\x1a\n"sv); }
 bool IsJpeg(std::string_view head) { return head.starts_with("\xff\xd8\xff"sv); }
+bool IsWebp(std::string_view head) {
+  return head.starts_with("RIFF"sv) && head.size() >= 12 && head.substr(8, 4) == "WEBP"sv;
+}
+bool IsPgm(std::string_view head) { return head.starts_with("P5\n"sv); }
+bool IsPpm(std::string_view head) { return head.starts_with("P6\n"sv); }
+bool IsPam(std::string_view head) { return head.starts_with("P7\n"sv); }
 bool IsPdf(std::string_view head) { return head.starts_with("%PDF-"sv); }
 
 constexpr Format kFormats[] = {
@@ -78,8 +84,12 @@ constexpr Format kFormats[] = {
     {"wav", "audio/wav", "", ".wav", false, IsWav, "", ""},
     {"tar", "application/x-tar", "x-fmt/265", ".tar", false, IsTar, "", ""},
     {"zip", "application/zip", "x-fmt/263", ".zip", true, IsZip, "", ""},
-    {"png", "image/png", "", ".png", true, IsPng, "", ""},
-    {"jpeg", "image/jpeg", "", ".jpg", true, IsJpeg, "", ""},
+    {"png", "image/png", "", ".png", true, IsPng, "png", "", true},
+    {"jpeg", "image/jpeg", "", ".jpg", true, IsJpeg, "jpeg", "", true},
+    {"webp", "image/webp", "fmt/566", ".webp", true, IsWebp, "webp", "", true},
+    {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", ""},
+    {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", ""},
+    {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", ""},
     {"pdf", "application/pdf", "", ".pdf", false, IsPdf, "", ""},
 };
 

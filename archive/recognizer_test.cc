@@ -39,6 +39,9 @@ TEST(RecognizerTest, KnowsWhatHasADecoder) {
   EXPECT_EQ(decoder_of(ogg + "\x80theora rest"), "");
   EXPECT_EQ(decoder_of(ogg), "");
   EXPECT_EQ(decoder_of("ID3\x04 rest"), "mp3");
+  EXPECT_EQ(decoder_of("\x89PNG\r\n\x1a\n rest"), "png");
+  EXPECT_EQ(decoder_of("\xff\xd8\xff\xe0 rest"), "jpeg");
+  EXPECT_EQ(decoder_of("RIFF\x24\0\0\0WEBPVP8 "s), "webp");
   EXPECT_EQ(MediaType("RIFF\x24\0\0\0WAVEfmt "s), "audio/wav");
 }
 
@@ -88,6 +91,8 @@ TEST(RecognizerTest, FindsTheExtensionOfADecodedFile) {
   EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x.we ird.gz", "\x01"), "");
   EXPECT_EQ(DecodedExtension(*Recognize(kGzip), "x.json.gz", text), ".json");
   EXPECT_EQ(DecodedExtension(*Recognize("fLaC"), "x.live.flac", "RIFF\x24\0\0\0WAVEfmt "s), ".wav");
+  EXPECT_EQ(DecodedExtension(*Recognize("\x89PNG\r\n\x1a\n"), "x.v2.png", "P6\n1 1\n255\nabc"),
+            ".ppm");
 }
 
 }  // namespace

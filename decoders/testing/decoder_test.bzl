@@ -6,6 +6,10 @@ load("//vxengine/hosts:hosts.bzl", "HOSTS", "host_args", "host_tags", "vxmachine
 def _full(label):
     return label if ":" in label else "%s:%s" % (label, label.split("/")[-1])
 
+# Tests that are always run on some other hosts too, where all take minutes; the rest with
+# `tools/test --hosts`.
+ON_HOSTS = ["bzip2_test", "zlib_test"]
+
 def decoder_test(name, srcs, guests, deps = [], **kwargs):
     """A GoogleTest that calls RunGuest() (decoders/testing/run_guest.h).
 
@@ -40,7 +44,7 @@ def decoder_test(name, srcs, guests, deps = [], **kwargs):
             name = "%s_%s" % (name, host),
             args = host_args(host),
             data = guests + [vxmachine_label(host)],
-            tags = host_tags(host),
+            tags = ["another-host", "manual"] if name not in ON_HOSTS else host_tags(host),
             deps = [name + "_cases", "//decoders/testing:engine_main"],
             # An emulated host is some twenty times as slow.
             **dict(kwargs, size = "medium")

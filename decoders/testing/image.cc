@@ -1,0 +1,80 @@
+#include "decoders/testing/image.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "decoders/testing/expect.h"
+#include "decoders/testing/run_guest.h"
+
+namespace vxa::decoders {
+namespace {
+
+std::string Name(const std::string& guest) { return guest.substr(guest.rfind('/') + 1); }
+
+void ExpectSaysWhyAndWhere(const std::string& guest, const GuestRun& run) {
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_THAT(run.diagnostics, testing::MatchesRegex(Name(guest) + ": .*, at byte [0-9]+ of the input\n"));
+}
+
+}  // namespace
+
+std::string Picture(int width, int height, int channels, int seed) {
+  std::string samples;
+  uint32_t state = static_cast<uint32_t>(seed) * 7919u + 1;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int channel = 0; channel < channels; ++channel) {
+        state = state * 1664525u + 1013904223u;
+        const int edge = (x / 5 + y / 7 + channel + seed) % 3 == 0 ? 90 : 0;
+        samples += static_cast<char>(x * (3 + channel) + y * (5 - channel) + edge + (state >> 28));
+      }
+    }
+  }
+  return samples;
+}
+
+std::string Image(const std::string& type, int depth, int width, int height, int maxval, const std::string& samples) {
+  const std::string w = std::to_string(width), h = std::to_string(height), max = std::to_string(maxval);
+  if (type == "P5" || type == "P6") return type + "\n" + w + " " + h + "\n" + max + "\n" + samples;
+  return "P7\nWIDTH " + w + "\nHEIGHT " + h + "\nDEPTH " + std::to_string(depth) + "\nMAXVAL " + max + "\nTUPLTYPE " +
+         type + "\nENDHDR\n" + samples;
+}
+
+void ExpectEndsCleanly(const std::string& guest, const std::string& encoded) {
+  GuestRun run = RunGuest(guest, {}, encoded);
+  EXPECT_EQ(run.failure, "");
+  if (run.exit_status == 0) {
+    EXPECT_EQ(run.diagnostics, "");
+  } else {
+    ExpectSaysWhyAndWhere(guest, run);
+  }
+}
+
+void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded, size_t stride) {
+  for (size_t bit = 0; bit < encoded.size() * 8; bit += stride) {
+    SCOPED_TRACE("bit " + std::to_string(bit));
+    ExpectEndsCleanly(guest, FlipBit(encoded, bit));
+  }
+}
+
+void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride) {
+  for (size_t length = 0; length < encoded.size(); length += stride) {
+    SCOPED_TRACE(std::to_string(length) + " bytes");
+    GuestRun run = RunGuest(guest, {}, encoded.substr(0, length));
+    EXPECT_EQ(run.failure, "");
+    ExpectSaysWhyAndWhere(guest, run);
+  }
+}
+
+void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded) {
+  for (const char* argument : {"", "-h", "x"}) {
+    GuestRun run = RunGuest(guest, {argument}, encoded);
+    EXPECT_EQ(run.exit_status, 2u);
+    EXPECT_EQ(run.output, "");
+    EXPECT_EQ(run.diagnostics, Name(guest) + ": takes no arguments\n");
+  }
+}
+
+}  // namespace vxa::decoders
