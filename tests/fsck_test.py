@@ -158,7 +158,7 @@ class Decoder(Offline):
         return result.stdout.strip()
 
     def test_rulings_keep_what_they_are_not_about(self):
-        name = f"sha256:{self.decoder} (zlib): approved"
+        name = f"sha256:{self.decoder} (zstd): approved"
         self.assertEqual(self.ruled("disable", self.decoder, "--reason", "too slow"), name + ", disabled: too slow")
         self.assertEqual(self.ruled("approve", self.decoder[:8]), name + ", disabled: too slow")
         self.assertEqual(self.ruled("enable", "sha256:" + self.decoder), name)

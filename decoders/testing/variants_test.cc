@@ -4,11 +4,8 @@
 // What is right comes from elsewhere: decoders must give back what the host's libraries encoded,
 // programs must print what the same source prints as a 64-bit program of the host. What comes out
 // of x87 registers differs from level to level, so there it is the same objects under qemu.
-#include <brotli/encode.h>
 #include <bzlib.h>
 #include <gtest/gtest.h>
-#include <lz4frame.h>
-#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -97,36 +94,6 @@ std::string Bzip2(const std::string& data, int level) {
   return encoded;
 }
 
-std::string Brotli(const std::string& data, int level) {
-  size_t size = BrotliEncoderMaxCompressedSize(data.size());
-  std::string encoded(size, '\0');
-  EXPECT_TRUE(BrotliEncoderCompress(level, BROTLI_DEFAULT_WINDOW, BROTLI_DEFAULT_MODE, data.size(),
-                                    reinterpret_cast<const uint8_t*>(data.data()), &size,
-                                    reinterpret_cast<uint8_t*>(encoded.data())));
-  encoded.resize(size);
-  return encoded;
-}
-
-std::string Lz4(const std::string& data, int level) {
-  const LZ4F_preferences_t preferences = {
-      .frameInfo = {.contentChecksumFlag = LZ4F_contentChecksumEnabled}, .compressionLevel = level};
-  std::string encoded(LZ4F_compressFrameBound(data.size(), &preferences), '\0');
-  encoded.resize(
-      LZ4F_compressFrame(encoded.data(), encoded.size(), data.data(), data.size(), &preferences));
-  return encoded;
-}
-
-std::string Xz(const std::string& data, int level) {
-  std::string encoded(lzma_stream_buffer_bound(data.size()), '\0');
-  size_t size = 0;
-  EXPECT_EQ(lzma_easy_buffer_encode(
-                level, LZMA_CHECK_CRC64, nullptr, reinterpret_cast<const uint8_t*>(data.data()),
-                data.size(), reinterpret_cast<uint8_t*>(encoded.data()), &size, encoded.size()),
-            LZMA_OK);
-  encoded.resize(size);
-  return encoded;
-}
-
 std::string Zstd(const std::string& data, int level) {
   std::string encoded(ZSTD_compressBound(data.size()), '\0');
   encoded.resize(
@@ -138,8 +105,7 @@ std::string Zstd(const std::string& data, int level) {
 const std::map<std::string, std::string (*)(const std::string&, int)>& Encoders() {
   static const auto& encoders =
       *new std::map<std::string, std::string (*)(const std::string&, int)>{
-          {"brotli", Brotli}, {"bzip2", Bzip2},  {"lz4", Lz4},
-          {"xz", Xz},         {"zlib", Deflate}, {"zstd", Zstd}};
+          {"bzip2", Bzip2}, {"zlib", Deflate}, {"zstd", Zstd}};
   return encoders;
 }
 
