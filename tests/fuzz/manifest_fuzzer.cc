@@ -126,7 +126,7 @@ void CheckText(std::string_view text) {
     }
   }
   Check(MediaType(text).find('/') != std::string::npos, "a media type");
-  DecodedExtension(text, text);
+  if (const Format* format = Recognize(text)) DecodedExtension(*format, text, text);
 }
 
 void CheckBarrier(std::string_view payload) {
