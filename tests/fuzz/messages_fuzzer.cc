@@ -76,6 +76,7 @@ class CurrentArchive : public Archive {
                                            const std::string& page_token) override {
     return now->ListDecoders(ns, page_size, page_token);
   }
+  DecodeLoad Load() override { return now->Load(); }
   absl::Status Rule(const DecoderRuling& ruling, const CallContext& context) override {
     return now->Rule(ruling, context);
   }
@@ -178,7 +179,7 @@ grpc::Status Make(grpc::GenericStub& stub, const Call& call) {
 
 struct Service {
   Service() {
-    service = std::make_unique<ArchiveService>(&archive, CallLimits{});
+    service = std::make_unique<ArchiveService>(&archive, CallLimits{}, v1::ServerStatus());
     grpc::ServerBuilder builder;
     builder.RegisterService(service.get());
     server = builder.BuildAndStart();
