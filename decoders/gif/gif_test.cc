@@ -1,4 +1,5 @@
-// What gif.vx accepts and refuses. The images come from the host's giflib; what they must become is computed here.
+// What gif.vx accepts and refuses. The images come from the host's giflib; what they must become is
+// computed here.
 #include <gif_lib.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -44,13 +45,15 @@ ColorMapObject* Colors(int bits, bool own) {
   return map;
 }
 
-std::string Encode(int width, int height, const std::vector<Frame>& frames, bool has_colors = true) {
+std::string Encode(int width, int height, const std::vector<Frame>& frames,
+                   bool has_colors = true) {
   std::string encoded;
   int error;
   GifFileType* gif = EGifOpen(
       &encoded,
       [](GifFileType* file, const GifByteType* bytes, int size) {
-        static_cast<std::string*>(file->UserData)->append(reinterpret_cast<const char*>(bytes), size);
+        static_cast<std::string*>(file->UserData)
+            ->append(reinterpret_cast<const char*>(bytes), size);
         return size;
       },
       &error);
@@ -69,10 +72,13 @@ std::string Encode(int width, int height, const std::vector<Frame>& frames, bool
     EGifPutExtension(gif, GRAPHICS_EXT_FUNC_CODE, static_cast<int>(size), bytes);
     EGifPutComment(gif, "no pixels");
     ColorMapObject* own = frame.own_colors ? Colors(frame.bits, true) : nullptr;
-    EXPECT_EQ(EGifPutImageDesc(gif, frame.left, frame.top, frame.width, frame.height, frame.interlaced, own), GIF_OK);
+    EXPECT_EQ(EGifPutImageDesc(gif, frame.left, frame.top, frame.width, frame.height,
+                               frame.interlaced, own),
+              GIF_OK);
     std::string pixels = frame.pixels;
     auto put = [&](int y) {
-      EGifPutLine(gif, reinterpret_cast<GifPixelType*>(pixels.data()) + y * frame.width, frame.width);
+      EGifPutLine(gif, reinterpret_cast<GifPixelType*>(pixels.data()) + y * frame.width,
+                  frame.width);
     };
     if (frame.interlaced) {
       for (auto [first, step] : {std::pair(0, 8), {4, 8}, {2, 4}, {1, 2}}) {
@@ -96,12 +102,13 @@ std::string Expected(int width, int height, const std::vector<Frame>& frames) {
     for (int y = frame.top; y < height && y < frame.top + frame.height; ++y) {
       for (int x = frame.left; x < width && x < frame.left + frame.width; ++x) {
         const size_t at = (y * width + x) * 4;
-        const int index =
-            static_cast<unsigned char>(frame.pixels[(y - frame.top) * frame.width + x - frame.left]);
+        const int index = static_cast<unsigned char>(
+            frame.pixels[(y - frame.top) * frame.width + x - frame.left]);
         if (index != frame.transparent) {
           const GifColorType color = Color(index, frame.own_colors);
           for (int i = 0; i < 4; ++i) {
-            after[at + i] = static_cast<char>((const GifByteType[]){color.Red, color.Green, color.Blue, 255}[i]);
+            after[at + i] = static_cast<char>(
+                (const GifByteType[]){color.Red, color.Green, color.Blue, 255}[i]);
           }
         }
         if (frame.disposal == DISPOSE_BACKGROUND) canvas.replace(at, 4, 4, '\0');
@@ -115,7 +122,8 @@ std::string Expected(int width, int height, const std::vector<Frame>& frames) {
 }
 
 void ExpectDecodes(int width, int height, const std::vector<Frame>& frames) {
-  decoders::ExpectDecodes(kGuest, Encode(width, height, frames), {}, Expected(width, height, frames));
+  decoders::ExpectDecodes(kGuest, Encode(width, height, frames), {},
+                          Expected(width, height, frames));
 }
 
 TEST(GifDecoderTest, DecodesEverySizeAndOrderOfRows) {
@@ -123,7 +131,8 @@ TEST(GifDecoderTest, DecodesEverySizeAndOrderOfRows) {
     for (int height : {1, 2, 3, 4, 5, 8, 9, 50}) {
       for (bool interlaced : {false, true}) {
         SCOPED_TRACE(testing::Message() << width << " x " << height << " " << interlaced);
-        ExpectDecodes(width, height, {Noisy({.width = width, .height = height, .interlaced = interlaced}, 0)});
+        ExpectDecodes(width, height,
+                      {Noisy({.width = width, .height = height, .interlaced = interlaced}, 0)});
       }
     }
   }
@@ -131,7 +140,8 @@ TEST(GifDecoderTest, DecodesEverySizeAndOrderOfRows) {
 
 TEST(GifDecoderTest, DecodesColoursOfTheirOwn) {
   for (int bits = 1; bits <= 8; ++bits) {
-    ExpectDecodes(40, 30, {Noisy({.width = 40, .height = 30, .bits = bits, .own_colors = true}, bits)});
+    ExpectDecodes(40, 30,
+                  {Noisy({.width = 40, .height = 30, .bits = bits, .own_colors = true}, bits)});
   }
   const Frame frame = Noisy({.width = 40, .height = 30, .bits = 3, .own_colors = true}, 0);
   decoders::ExpectDecodes(kGuest, Encode(40, 30, {frame}, false), {}, Expected(40, 30, {frame}));
@@ -152,7 +162,8 @@ TEST(GifDecoderTest, DecodesTransparency) {
 TEST(GifDecoderTest, DecodesFramesOntoTheCanvas) {
   std::vector<Frame> frames;
   int seed = 0;
-  for (int disposal : {DISPOSE_DO_NOT, DISPOSE_PREVIOUS, DISPOSE_BACKGROUND, DISPOSE_PREVIOUS, DISPOSAL_UNSPECIFIED}) {
+  for (int disposal : {DISPOSE_DO_NOT, DISPOSE_PREVIOUS, DISPOSE_BACKGROUND, DISPOSE_PREVIOUS,
+                       DISPOSAL_UNSPECIFIED}) {
     for (int first : {0, 1}) {
       frames.push_back(Noisy({.left = 3 * seed * first,
                               .top = 2 * seed,
@@ -171,9 +182,11 @@ TEST(GifDecoderTest, DecodesFramesOntoTheCanvas) {
 }
 
 TEST(GifDecoderTest, WhatLiesOutsideTheCanvasIsLeftOut) {
-  ExpectDecodes(10, 10, {Noisy({.left = 4, .top = 3, .width = 20, .height = 20}, 0),
-                         Noisy({.left = 50, .top = 3, .width = 2, .height = 2, .disposal = DISPOSE_BACKGROUND}, 1),
-                         Noisy({.left = 3, .top = 50, .width = 2, .height = 2}, 2)});
+  ExpectDecodes(
+      10, 10,
+      {Noisy({.left = 4, .top = 3, .width = 20, .height = 20}, 0),
+       Noisy({.left = 50, .top = 3, .width = 2, .height = 2, .disposal = DISPOSE_BACKGROUND}, 1),
+       Noisy({.left = 3, .top = 50, .width = 2, .height = 2}, 2)});
 }
 
 TEST(GifDecoderTest, IndicesWithoutColourAreNotDrawn) {
@@ -183,22 +196,34 @@ TEST(GifDecoderTest, IndicesWithoutColourAreNotDrawn) {
   encoded.erase(13 + 6, 254 * 3);
   std::string samples(16, '\0');
   const GifColorType color = Color(1, false);
-  samples.replace(0, 4, {static_cast<char>(color.Red), static_cast<char>(color.Green), static_cast<char>(color.Blue), '\xff'});
+  samples.replace(0, 4,
+                  {static_cast<char>(color.Red), static_cast<char>(color.Green),
+                   static_cast<char>(color.Blue), '\xff'});
   decoders::ExpectDecodes(kGuest, encoded, {}, Image("RGB_ALPHA", 4, 4, 1, 255, samples));
 }
 
 const std::vector<Frame>& TwoFrames() {
   static const auto& frames = *new std::vector<Frame>{
       Noisy({.width = 7, .height = 6, .bits = 2, .own_colors = true, .transparent = 2}, 0),
-      Noisy({.left = 1, .width = 5, .height = 6, .bits = 3, .interlaced = true, .own_colors = true, .disposal = 3}, 1)};
+      Noisy({.left = 1,
+             .width = 5,
+             .height = 6,
+             .bits = 3,
+             .interlaced = true,
+             .own_colors = true,
+             .disposal = 3},
+            1)};
   return frames;
 }
 
-TEST(GifDecoderTest, WhatIsCutOffIsRefused) { ExpectCutOffIsRefused(kGuest, Encode(7, 6, TwoFrames(), false)); }
+TEST(GifDecoderTest, WhatIsCutOffIsRefused) {
+  ExpectCutOffIsRefused(kGuest, Encode(7, 6, TwoFrames(), false));
+}
 
 TEST(GifDecoderTest, FramesBeforeTheCutAreKept) {
   const std::string encoded = Encode(7, 6, TwoFrames());
-  EXPECT_TRUE(RunGuest(kGuest, {}, encoded.substr(0, encoded.size() - 1)).output == Expected(7, 6, TwoFrames()));
+  EXPECT_TRUE(RunGuest(kGuest, {}, encoded.substr(0, encoded.size() - 1)).output ==
+              Expected(7, 6, TwoFrames()));
 }
 
 TEST(GifDecoderTest, FlippedBitsEndCleanly) {
@@ -212,14 +237,16 @@ TEST(GifDecoderTest, ACanvasLargerThanMemoryIsRefused) {
 }
 
 TEST(GifDecoderTest, FilesWithoutPixelsAreRefused) {
-  EXPECT_THAT(RunGuest(kGuest, {}, Encode(7, 6, {})).diagnostics, HasSubstr("gif: no image, at byte "));
+  EXPECT_THAT(RunGuest(kGuest, {}, Encode(7, 6, {})).diagnostics,
+              HasSubstr("gif: no image, at byte "));
   std::string encoded = Encode(7, 6, TwoFrames());
   encoded.replace(6, 2, 2, '\0');
   ExpectRefused(kGuest, encoded, {}, "gif: a canvas without pixels, at byte 781 of the input\n");
   encoded = Encode(7, 6, {Noisy({.width = 7, .height = 6}, 0)});
   encoded[10] = static_cast<char>(encoded[10] & 0x7f);
   encoded.erase(13, 768);
-  EXPECT_THAT(RunGuest(kGuest, {}, encoded).diagnostics, HasSubstr("gif: a frame without colours, at byte "));
+  EXPECT_THAT(RunGuest(kGuest, {}, encoded).diagnostics,
+              HasSubstr("gif: a frame without colours, at byte "));
 }
 
 TEST(GifDecoderTest, OtherFormatsAreRefused) {
@@ -230,11 +257,14 @@ TEST(GifDecoderTest, JunkAfterTheImageIsRefused) {
   const std::string encoded = Encode(7, 6, TwoFrames());
   GuestRun run = RunGuest(kGuest, {}, encoded + "x");
   EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_EQ(run.diagnostics, "gif: junk after the image, at byte " + std::to_string(encoded.size()) + " of the input\n");
+  EXPECT_EQ(run.diagnostics, "gif: junk after the image, at byte " +
+                                 std::to_string(encoded.size()) + " of the input\n");
   EXPECT_TRUE(run.output == Expected(7, 6, TwoFrames()));
 }
 
-TEST(GifDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode(7, 6, TwoFrames())); }
+TEST(GifDecoderTest, TakesNoArguments) {
+  ExpectTakesNoArguments(kGuest, Encode(7, 6, TwoFrames()));
+}
 
 }  // namespace
 }  // namespace vxa::decoders

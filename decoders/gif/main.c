@@ -1,5 +1,5 @@
-/* The GIF decoder: after each frame the canvas, as decoders/README.md says. No arguments. Keeps the canvas, and a copy where a
- * frame wants it restored.
+/* The GIF decoder: after each frame the canvas, as decoders/README.md says. No arguments. Keeps the
+ * canvas, and a copy where a frame wants it restored.
  */
 #include "gif_lib.h"
 
@@ -30,7 +30,9 @@ static void Check(int status) {
   if (status != GIF_OK) FailGif(gif->Error);
 }
 
-static size_t CanvasSize(void) { return (size_t)gif->SWidth * (size_t)gif->SHeight * sizeof(Pixel); }
+static size_t CanvasSize(void) {
+  return (size_t)gif->SWidth * (size_t)gif->SHeight * sizeof(Pixel);
+}
 
 static void ResetControl(void) {
   control.DisposalMode = DISPOSAL_UNSPECIFIED;
@@ -91,7 +93,8 @@ static void ReadExtension(void) {
   int code;
   GifByteType* bytes;
   Check(DGifGetExtension(gif, &code, &bytes));
-  if (code == GRAPHICS_EXT_FUNC_CODE && bytes != NULL) Check(DGifExtensionToGCB(bytes[0], bytes + 1, &control));
+  if (code == GRAPHICS_EXT_FUNC_CODE && bytes != NULL)
+    Check(DGifExtensionToGCB(bytes[0], bytes + 1, &control));
   while (bytes != NULL) Check(DGifGetExtensionNext(gif, &bytes));
 }
 
@@ -101,7 +104,8 @@ int main(int argc, char** argv) {
   gif = DGifOpen(NULL, OnRead, &error);
   if (gif == NULL) FailGif(error);
   if (gif->SWidth == 0 || gif->SHeight == 0) Fail("a canvas without pixels");
-  unsigned long long size = (unsigned long long)gif->SWidth * (unsigned long long)gif->SHeight * sizeof(Pixel);
+  unsigned long long size =
+      (unsigned long long)gif->SWidth * (unsigned long long)gif->SHeight * sizeof(Pixel);
   if (size > (size_t)-1 / 2 || (canvas = calloc(1, (size_t)size)) == NULL) Fail("out of memory");
   ResetControl();
   for (int frames = 0;;) {

@@ -1,5 +1,5 @@
-// What jp2.vx accepts and refuses. The images come from the host's OpenJPEG; what is lossless must come back, the rest is
-// compared with what the host's library decodes.
+// What jp2.vx accepts and refuses. The images come from the host's OpenJPEG; what is lossless must
+// come back, the rest is compared with what the host's library decodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openjpeg-2.5/openjpeg.h>
@@ -65,7 +65,8 @@ struct Jp2 {
 };
 
 int Sample(const Jp2& how, const std::string& picture, size_t i) {
-  const int sample = static_cast<unsigned char>(picture[2 * i]) << 8 | static_cast<unsigned char>(picture[2 * i + 1]);
+  const int sample = static_cast<unsigned char>(picture[2 * i]) << 8 |
+                     static_cast<unsigned char>(picture[2 * i + 1]);
   return sample >> (16 - how.bits);
 }
 
@@ -88,7 +89,8 @@ std::string Encode(const Jp2& how) {
   opj_image_t* image = opj_image_create(how.channels, components, how.space);
   image->x1 = how.width;
   image->y1 = how.height;
-  if (how.channels % 2 == 0 && how.space != OPJ_CLRSPC_CMYK) image->comps[how.channels - 1].alpha = 1;
+  if (how.channels % 2 == 0 && how.space != OPJ_CLRSPC_CMYK)
+    image->comps[how.channels - 1].alpha = 1;
   const std::string picture = Picture(how.width, how.height, 2 * how.channels);
   for (int i = 0; i < how.width * how.height * how.channels; ++i) {
     image->comps[i % how.channels].data[i / how.channels] =
@@ -96,10 +98,12 @@ std::string Encode(const Jp2& how) {
   }
   Memory memory;
   opj_codec_t* codec = opj_create_compress(how.format);
-  opj_set_error_handler(codec, [](const char* why, void*) { ADD_FAILURE() << why; }, nullptr);
+  opj_set_error_handler(
+      codec, [](const char* why, void*) { ADD_FAILURE() << why; }, nullptr);
   EXPECT_TRUE(opj_setup_encoder(codec, &parameters, image));
   opj_stream_t* stream = Stream(&memory, false);
-  EXPECT_TRUE(opj_start_compress(codec, image, stream) && opj_encode(codec, stream) && opj_end_compress(codec, stream));
+  EXPECT_TRUE(opj_start_compress(codec, image, stream) && opj_encode(codec, stream) &&
+              opj_end_compress(codec, stream));
   opj_stream_destroy(stream);
   opj_destroy_codec(codec);
   opj_image_destroy(image);
@@ -113,8 +117,8 @@ std::string AsImage(const Jp2& how, const std::function<int(size_t)>& sample) {
     samples += static_cast<char>(sample(i));
   }
   const char* const kTypes[] = {"P5", "GRAYSCALE_ALPHA", "P6", "RGB_ALPHA"};
-  return Image(how.space == OPJ_CLRSPC_CMYK ? "CMYK" : kTypes[how.channels - 1], how.channels, how.width, how.height,
-               (1 << how.bits) - 1, samples);
+  return Image(how.space == OPJ_CLRSPC_CMYK ? "CMYK" : kTypes[how.channels - 1], how.channels,
+               how.width, how.height, (1 << how.bits) - 1, samples);
 }
 
 // Of lossless images.
@@ -133,7 +137,8 @@ std::string Expected(const Jp2& how, const std::string& encoded) {
   opj_image_t* image = nullptr;
   EXPECT_TRUE(opj_setup_decoder(codec, &parameters) && opj_read_header(stream, codec, &image) &&
               opj_decode(codec, stream, image) && opj_end_decompress(codec, stream));
-  std::string expected = AsImage(how, [&](size_t i) { return image->comps[i % how.channels].data[i / how.channels]; });
+  std::string expected =
+      AsImage(how, [&](size_t i) { return image->comps[i % how.channels].data[i / how.channels]; });
   opj_stream_destroy(stream);
   opj_destroy_codec(codec);
   opj_image_destroy(image);
@@ -153,7 +158,8 @@ TEST(Jp2DecoderTest, DecodesEveryKindOfImage) {
     for (int channels = 1; channels <= 4; ++channels) {
       for (int bits : {1, 4, 8, 10, 12, 16}) {
         for (bool is_signed : {false, true}) {
-          SCOPED_TRACE(testing::Message() << format << " " << channels << " " << bits << " " << is_signed);
+          SCOPED_TRACE(testing::Message()
+                       << format << " " << channels << " " << bits << " " << is_signed);
           ExpectLossless({.width = 20,
                           .height = 15,
                           .channels = channels,
@@ -171,9 +177,11 @@ TEST(Jp2DecoderTest, DecodesEverySizeAndNumberOfResolutions) {
   for (int width : {1, 2, 33, 150}) {
     for (int resolutions : {1, 2, 6}) {
       if (width < 1 << (resolutions - 1)) continue;  // which the encoder refuses
-      ExpectLossless({.width = width, .height = 130 - width / 2, .channels = 1, .space = OPJ_CLRSPC_GRAY, .set = [=](auto* parameters) {
-                        parameters->numresolution = resolutions;
-                      }});
+      ExpectLossless({.width = width,
+                      .height = 130 - width / 2,
+                      .channels = 1,
+                      .space = OPJ_CLRSPC_GRAY,
+                      .set = [=](auto* parameters) { parameters->numresolution = resolutions; }});
     }
   }
 }
@@ -205,15 +213,15 @@ TEST(Jp2DecoderTest, DecodesTilesAndProgressionsAndModes) {
   for (OPJ_PROG_ORDER order : {OPJ_LRCP, OPJ_RLCP, OPJ_RPCL, OPJ_PCRL, OPJ_CPRL}) {
     for (int mode : {0, 1 | 2 | 4, 8 | 32}) {
       ExpectLossless({.width = 99, .height = 80, .set = [=](auto* parameters) {
-        parameters->prog_order = order;
-        parameters->mode = mode;
-        parameters->numresolution = 3;
-        parameters->tile_size_on = OPJ_TRUE;
-        parameters->cp_tdx = 66;
-        parameters->cp_tdy = 40;
-        parameters->csty = 2 | 4;  // SOP and EPH markers
-        parameters->cblockw_init = parameters->cblockh_init = 16;
-      }});
+                        parameters->prog_order = order;
+                        parameters->mode = mode;
+                        parameters->numresolution = 3;
+                        parameters->tile_size_on = OPJ_TRUE;
+                        parameters->cp_tdx = 66;
+                        parameters->cp_tdy = 40;
+                        parameters->csty = 2 | 4;  // SOP and EPH markers
+                        parameters->cblockw_init = parameters->cblockh_init = 16;
+                      }});
     }
   }
 }
@@ -237,17 +245,24 @@ TEST(Jp2DecoderTest, OtherColoursAreRefused) {
 }
 
 const Jp2 kFile = {.width = 9, .height = 8};
-const Jp2 kBare = {.width = 9, .height = 8, .channels = 1, .space = OPJ_CLRSPC_GRAY, .format = OPJ_CODEC_J2K};
+const Jp2 kBare = {
+    .width = 9, .height = 8, .channels = 1, .space = OPJ_CLRSPC_GRAY, .format = OPJ_CODEC_J2K};
 
 TEST(Jp2DecoderTest, BoxesMayFollowTheCodestream) {
-  ExpectDecodes(kGuest, Encode(kFile) + std::string("\0\0\0\x0dxml <a/>!", 13), {}, Original(kFile));
+  ExpectDecodes(kGuest, Encode(kFile) + std::string("\0\0\0\x0dxml <a/>!", 13), {},
+                Original(kFile));
 }
 
 TEST(Jp2DecoderTest, JunkAfterTheImageIsRefused) {
   const std::string file = Encode(kFile), bare = Encode(kBare);
-  ExpectRefused(kGuest, bare + "x", {}, "jp2: junk after the image, at byte " + std::to_string(bare.size()) + " of the input\n");
-  ExpectRefused(kGuest, bare + bare, {}, "jp2: junk after the image, at byte " + std::to_string(bare.size()) + " of the input\n");
-  for (const char* junk : {"x", "xxxxxxxxx"}) EXPECT_EQ(RunGuest(kGuest, {}, file + junk).exit_status, 1u);
+  ExpectRefused(
+      kGuest, bare + "x", {},
+      "jp2: junk after the image, at byte " + std::to_string(bare.size()) + " of the input\n");
+  ExpectRefused(
+      kGuest, bare + bare, {},
+      "jp2: junk after the image, at byte " + std::to_string(bare.size()) + " of the input\n");
+  for (const char* junk : {"x", "xxxxxxxxx"})
+    EXPECT_EQ(RunGuest(kGuest, {}, file + junk).exit_status, 1u);
 }
 
 TEST(Jp2DecoderTest, WhatIsCutOffIsRefused) {
@@ -256,8 +271,8 @@ TEST(Jp2DecoderTest, WhatIsCutOffIsRefused) {
 }
 
 TEST(Jp2DecoderTest, FlippedBitsEndCleanly) {
-  ExpectFlippedBitsEndCleanly(kGuest, Encode(kFile));
-  ExpectFlippedBitsEndCleanly(kGuest, Encode(kBare));
+  ExpectFlippedBitsEndCleanly(kGuest, Encode(kFile), 5);
+  ExpectFlippedBitsEndCleanly(kGuest, Encode(kBare), 3);
 }
 
 TEST(Jp2DecoderTest, AnImageLargerThanMemoryIsRefused) {

@@ -1,5 +1,5 @@
-/* The JPEG 2000 decoder: an image, in a JP2 file or as a bare codestream, as decoders/README.md says. No arguments. Keeps
- * the input and the image.
+/* The JPEG 2000 decoder: an image, in a JP2 file or as a bare codestream, as decoders/README.md
+ * says. No arguments. Keeps the input and the image.
  */
 #include "openjpeg.h"
 
@@ -50,7 +50,8 @@ static const char kCut[] = "the input ends within the image", kJunk[] = "junk af
 /* Checks that the codestream from `at` ends at `end`, which OpenJPEG doesn't. */
 static void CheckCodestream(size_t at, size_t end) {
   enum { kSoc = 0xff4f, kSot = 0xff90, kEoc = 0xffd9 };
-  if (end - at < 2 || Number(at, 2) != kSoc) FailAt(end - at < 2 ? kCut : "not a JPEG 2000 codestream", at);
+  if (end - at < 2 || Number(at, 2) != kSoc)
+    FailAt(end - at < 2 ? kCut : "not a JPEG 2000 codestream", at);
   at += 2;
   for (;;) {
     if (end - at < 2) FailAt(kCut, end);
@@ -84,7 +85,8 @@ static void CheckBoxes(void) {
     }
     if (size < header) FailAt("a box shorter than its header", at);
     if (size > data_size - at) FailAt(kCut, data_size);
-    if (memcmp(data + at + 4, "jp2c", 4) == 0 && codestreams++ == 0) CheckCodestream(at + header, at + size);
+    if (memcmp(data + at + 4, "jp2c", 4) == 0 && codestreams++ == 0)
+      CheckCodestream(at + header, at + size);
     at += size;
   }
   if (codestreams == 0) FailAt(kCut, data_size);
@@ -96,15 +98,17 @@ static PnmKind Kind(const opj_image_t* image) {
   for (unsigned i = 0; i < image->numcomps; i++) {
     const opj_image_comp_t *first = &image->comps[0], *comp = &image->comps[i];
     if (comp->data == NULL) FailAt("a component without data", 0);
-    if (comp->w != first->w || comp->h != first->h || comp->prec != first->prec || comp->dx != first->dx ||
-        comp->dy != first->dy)
+    if (comp->w != first->w || comp->h != first->h || comp->prec != first->prec ||
+        comp->dx != first->dx || comp->dy != first->dy)
       FailAt("of components that differ in size or precision", 0);
     if (comp->prec < 1 || comp->prec > 16) FailAt("of more than 16 bits a sample", 0);
   }
   if (image->color_space == OPJ_CLRSPC_SYCC || image->color_space == OPJ_CLRSPC_EYCC)
     FailAt("of colours that are neither gray nor RGB nor CMYK", 0);
   static const PnmKind kKinds[] = {PNM_GRAY, PNM_GRAY_ALPHA, PNM_RGB, PNM_RGB_ALPHA};
-  return image->color_space == OPJ_CLRSPC_CMYK && image->numcomps == 4 ? PNM_CMYK : kKinds[image->numcomps - 1];
+  return image->color_space == OPJ_CLRSPC_CMYK && image->numcomps == 4
+             ? PNM_CMYK
+             : kKinds[image->numcomps - 1];
 }
 
 static void PutImage(const opj_image_t* image) {

@@ -1,5 +1,5 @@
-/* The TIFF decoder: the images of a file as decoders/README.md says. No arguments. Keeps the input, and a row of tiles or a
- * strip.
+/* The TIFF decoder: the images of a file as decoders/README.md says. No arguments. Keeps the input,
+ * and a row of tiles or a strip.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,12 +44,15 @@ static int OnClose(thandle_t handle) { return 0; }
 static toff_t OnSize(thandle_t handle) { return data_size; }
 
 static _Noreturn void FailHere(const char* why) {
-  FailAt(is_cut ? "the input ends within the image" : why, is_cut || position > data_size ? data_size : position);
+  FailAt(is_cut ? "the input ends within the image" : why,
+         is_cut || position > data_size ? data_size : position);
 }
 
 static void OnError(const char* module, const char* format, va_list values) {
   static char why[512];
-  vsnprintf(why, sizeof why, format, values);
+  if (strstr(format, "%f") != NULL)
+    FailHere("a bad value in a directory"); /* which vsniprintf can't print */
+  vsniprintf(why, sizeof why, format, values);
   for (char* c = why; *c; c++)
     if (*c < ' ' || *c > '~') *c = '?'; /* Some messages quote the file. */
   FailHere(why);
@@ -69,9 +72,11 @@ typedef struct {
 static unsigned Sample(const Page* page, uint32_t x, uint32_t row, unsigned sample) {
   unsigned plane = page->planar == PLANARCONFIG_SEPARATE ? sample : 0;
   unsigned together = page->planar == PLANARCONFIG_SEPARATE ? 1 : page->samples;
-  size_t index = (size_t)(x % page->cell_width) * together + (page->planar == PLANARCONFIG_SEPARATE ? 0 : sample);
+  size_t index = (size_t)(x % page->cell_width) * together +
+                 (page->planar == PLANARCONFIG_SEPARATE ? 0 : sample);
   const unsigned char* from =
-      page->cells + ((size_t)plane * page->across + x / page->cell_width) * page->cell_size + row * page->cell_row_size;
+      page->cells + ((size_t)plane * page->across + x / page->cell_width) * page->cell_size +
+      row * page->cell_row_size;
   if (page->bits == 16) return from[2 * index] | (unsigned)from[2 * index + 1] << 8;
   unsigned shift = 8 - page->bits - (unsigned)(index * page->bits % 8);
   return from[index * page->bits / 8] >> shift & ((1u << page->bits) - 1);
@@ -106,9 +111,11 @@ static PnmKind Kind(TIFF* tiff, Page* page) {
   TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_INKSET, &ink);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
-  if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID) FailHere("of samples that are not unsigned integers");
+  if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
+    FailHere("of samples that are not unsigned integers");
   unsigned bits = page->bits;
-  if (bits != 1 && bits != 2 && bits != 4 && bits != 8 && bits != 16) FailHere("of neither 1, 2, 4, 8 nor 16 bits a sample");
+  if (bits != 1 && bits != 2 && bits != 4 && bits != 8 && bits != 16)
+    FailHere("of neither 1, 2, 4, 8 nor 16 bits a sample");
   switch (page->photometric) {
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_MINISBLACK:
@@ -121,7 +128,8 @@ static PnmKind Kind(TIFF* tiff, Page* page) {
       break;
     case PHOTOMETRIC_PALETTE:
       if (page->samples != 1 || bits > 8) break;
-      if (!TIFFGetField(tiff, TIFFTAG_COLORMAP, &page->red, &page->green, &page->blue)) FailHere("no palette");
+      if (!TIFFGetField(tiff, TIFFTAG_COLORMAP, &page->red, &page->green, &page->blue))
+        FailHere("no palette");
       return PNM_RGB;
     case PHOTOMETRIC_SEPARATED:
       if (page->samples == 4 && extra == 0 && ink == INKSET_CMYK) return PNM_CMYK;
@@ -136,18 +144,23 @@ static void ReadCells(TIFF* tiff, const Page* page, uint32_t y) {
   for (unsigned plane = 0; plane < planes; plane++)
     for (uint32_t i = 0; i < page->across; i++, to += page->cell_size) {
       memset(to, 0, page->cell_size);
-      tmsize_t read = page->tiled ? TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane),
-                                                        to, (tmsize_t)page->cell_size)
-                                  : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, (uint16_t)plane), to,
-                                                         (tmsize_t)page->cell_size);
+      tmsize_t read =
+          page->tiled
+              ? TIFFReadEncodedTile(
+                    tiff, TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane), to,
+                    (tmsize_t)page->cell_size)
+              : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, (uint16_t)plane), to,
+                                     (tmsize_t)page->cell_size);
       if (read < 0) FailHere("damaged data");
     }
 }
 
 static void DecodePage(TIFF* tiff) {
   Page page = {0};
-  if (!TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &page.width) || !TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &page.height) ||
-      !TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page.photometric) || page.width == 0 || page.height == 0)
+  if (!TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &page.width) ||
+      !TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &page.height) ||
+      !TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page.photometric) || page.width == 0 ||
+      page.height == 0)
     FailHere("a page that doesn't say what it is");
   TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &page.bits);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &page.samples);
@@ -172,7 +185,8 @@ static void DecodePage(TIFF* tiff) {
     FailHere("tiles of another size than they should have");
   unsigned long long size = (unsigned long long)page.across * page.cell_size;
   if (page.planar == PLANARCONFIG_SEPARATE) size *= page.samples;
-  if (size > (size_t)-1 / 2 || (page.cells = malloc((size_t)size)) == NULL) FailHere("out of memory");
+  if (size > (size_t)-1 / 2 || (page.cells = malloc((size_t)size)) == NULL)
+    FailHere("out of memory");
   PutHeader(kind, page.width, page.height, page.bits == 16 || page.red != NULL ? 65535 : 255);
   for (uint32_t y = 0; y < page.height; y++) {
     if (y % page.cell_height == 0) ReadCells(tiff, &page, y);

@@ -1,4 +1,5 @@
-// What tiff.vx accepts and refuses. The images come from the host's libtiff; what they must become is computed here.
+// What tiff.vx accepts and refuses. The images come from the host's libtiff; what they must become
+// is computed here.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <tiffio.h>
@@ -33,18 +34,23 @@ struct Page {
   int extra = EXTRASAMPLE_UNASSALPHA;
 };
 
-bool HasAlpha(const Page& page) { return page.photometric != PHOTOMETRIC_SEPARATED && page.channels % 2 == 0; }
+bool HasAlpha(const Page& page) {
+  return page.photometric != PHOTOMETRIC_SEPARATED && page.channels % 2 == 0;
+}
 
 // Sample `s` of pixel (x, y), of `bits` bits.
 unsigned Sample(const Page& page, const std::string& picture, int x, int y, int s) {
   x = std::min(x, page.width - 1);
   y = std::min(y, page.height - 1);
   const size_t i = (static_cast<size_t>(y) * page.width + x) * page.channels + s;
-  const unsigned value = static_cast<unsigned char>(picture[2 * i]) << 8 | static_cast<unsigned char>(picture[2 * i + 1]);
+  const unsigned value = static_cast<unsigned char>(picture[2 * i]) << 8 |
+                         static_cast<unsigned char>(picture[2 * i + 1]);
   return value >> (16 - page.bits);
 }
 
-std::string Samples(const Page& page) { return Picture(page.width, page.height, 2 * page.channels); }
+std::string Samples(const Page& page) {
+  return Picture(page.width, page.height, 2 * page.channels);
+}
 
 // A rectangle's samples of all channels, or of channel `plane`, as libtiff takes them.
 std::string Packed(const Page& page, int left, int top, int width, int height, int plane) {
@@ -85,19 +91,23 @@ void Write(TIFF* tiff, const Page& page) {
   TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, page.bits);
   TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, page.photometric);
   TIFFSetField(tiff, TIFFTAG_COMPRESSION, page.compression);
-  TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, page.separate ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
+  TIFFSetField(tiff, TIFFTAG_PLANARCONFIG,
+               page.separate ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
   if (page.predictor != PREDICTOR_NONE) TIFFSetField(tiff, TIFFTAG_PREDICTOR, page.predictor);
-  if (page.compression == COMPRESSION_CCITTFAX3) TIFFSetField(tiff, TIFFTAG_GROUP3OPTIONS, page.options);
+  if (page.compression == COMPRESSION_CCITTFAX3)
+    TIFFSetField(tiff, TIFFTAG_GROUP3OPTIONS, page.options);
   const uint16_t extra = static_cast<uint16_t>(page.extra);
   if (HasAlpha(page)) TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, &extra);
   std::vector<uint16_t> colors[3];
   if (page.photometric == PHOTOMETRIC_PALETTE) {
     for (int i = 0; i < 3; ++i) {
-      for (int index = 0; index < 1 << page.bits; ++index) colors[i].push_back(static_cast<uint16_t>(index * (200 + i) + i));
+      for (int index = 0; index < 1 << page.bits; ++index)
+        colors[i].push_back(static_cast<uint16_t>(index * (200 + i) + i));
     }
     TIFFSetField(tiff, TIFFTAG_COLORMAP, colors[0].data(), colors[1].data(), colors[2].data());
   }
-  const int width = page.tile ? page.tile : page.width, height = page.tile ? page.tile : page.rows_per_strip;
+  const int width = page.tile ? page.tile : page.width,
+            height = page.tile ? page.tile : page.rows_per_strip;
   if (page.tile) {
     TIFFSetField(tiff, TIFFTAG_TILEWIDTH, width);
     TIFFSetField(tiff, TIFFTAG_TILELENGTH, height);
@@ -127,7 +137,8 @@ std::string Encode(const std::vector<Page>& pages, const char* mode = "wl") {
       "", mode, &memory,
       [](thandle_t handle, void* to, tmsize_t size) {
         auto* memory = static_cast<Memory*>(handle);
-        const size_t left = memory->position < memory->bytes.size() ? memory->bytes.size() - memory->position : 0;
+        const size_t left =
+            memory->position < memory->bytes.size() ? memory->bytes.size() - memory->position : 0;
         const size_t part = std::min(left, static_cast<size_t>(size));
         memcpy(to, memory->bytes.data() + memory->position, part);
         memory->position += part;
@@ -142,10 +153,15 @@ std::string Encode(const std::vector<Page>& pages, const char* mode = "wl") {
       },
       [](thandle_t handle, toff_t to, int whence) {
         auto* memory = static_cast<Memory*>(handle);
-        memory->position = to + (whence == SEEK_SET ? 0 : whence == SEEK_CUR ? memory->position : memory->bytes.size());
+        memory->position = to + (whence == SEEK_SET   ? 0
+                                 : whence == SEEK_CUR ? memory->position
+                                                      : memory->bytes.size());
         return static_cast<toff_t>(memory->position);
       },
-      [](thandle_t) { return 0; }, [](thandle_t handle) { return static_cast<toff_t>(static_cast<Memory*>(handle)->bytes.size()); },
+      [](thandle_t) { return 0; },
+      [](thandle_t handle) {
+        return static_cast<toff_t>(static_cast<Memory*>(handle)->bytes.size());
+      },
       nullptr, nullptr);
   for (const Page& page : pages) Write(tiff, page);
   TIFFClose(tiff);
@@ -177,13 +193,14 @@ std::string Expected(const Page& page) {
   const bool wide = has_palette || page.bits == 16;
   const char* const kTypes[] = {"P5", "GRAYSCALE_ALPHA", "P6", "RGB_ALPHA"};
   const int channels = has_palette ? 3 : page.channels;
-  return Image(page.photometric == PHOTOMETRIC_SEPARATED ? "CMYK" : kTypes[channels - 1], channels, page.width, page.height,
-               wide ? 65535 : 255, samples);
+  return Image(page.photometric == PHOTOMETRIC_SEPARATED ? "CMYK" : kTypes[channels - 1], channels,
+               page.width, page.height, wide ? 65535 : 255, samples);
 }
 
 void Expect(const Page& page, const char* mode = "wl") {
-  SCOPED_TRACE(testing::Message() << page.channels << " of " << page.bits << " bits, " << page.photometric << ", compression "
-                                  << page.compression << ", " << page.separate << page.tile);
+  SCOPED_TRACE(testing::Message() << page.channels << " of " << page.bits << " bits, "
+                                  << page.photometric << ", compression " << page.compression
+                                  << ", " << page.separate << page.tile);
   ExpectDecodes(kGuest, Encode({page}, mode), {}, Expected(page));
 }
 
@@ -191,9 +208,11 @@ TEST(TiffDecoderTest, DecodesEveryKindOfImage) {
   for (const char* mode : {"wl", "wb", "w8"}) {
     for (int bits : {1, 2, 4, 8, 16}) {
       for (int photometric : {PHOTOMETRIC_MINISBLACK, PHOTOMETRIC_MINISWHITE}) {
-        for (int channels : {1, 2}) Expect({.channels = channels, .bits = bits, .photometric = photometric}, mode);
+        for (int channels : {1, 2})
+          Expect({.channels = channels, .bits = bits, .photometric = photometric}, mode);
       }
-      if (bits < 16) Expect({.channels = 1, .bits = bits, .photometric = PHOTOMETRIC_PALETTE}, mode);
+      if (bits < 16)
+        Expect({.channels = 1, .bits = bits, .photometric = PHOTOMETRIC_PALETTE}, mode);
       for (int channels : {3, 4}) Expect({.channels = channels, .bits = bits}, mode);
       Expect({.channels = 4, .bits = bits, .photometric = PHOTOMETRIC_SEPARATED}, mode);
     }
@@ -202,7 +221,8 @@ TEST(TiffDecoderTest, DecodesEveryKindOfImage) {
 }
 
 TEST(TiffDecoderTest, DecodesEveryCompressionAndLayout) {
-  for (int compression : {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_PACKBITS, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE}) {
+  for (int compression : {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_PACKBITS,
+                          COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE}) {
     const bool predicts = compression != COMPRESSION_NONE && compression != COMPRESSION_PACKBITS;
     for (int bits : {4, 8, 16}) {
       for (bool separate : {false, true}) {
@@ -220,7 +240,11 @@ TEST(TiffDecoderTest, DecodesEveryCompressionAndLayout) {
 
 TEST(TiffDecoderTest, DecodesFaxes) {
   for (int photometric : {PHOTOMETRIC_MINISBLACK, PHOTOMETRIC_MINISWHITE}) {
-    Page page{.width = 70, .channels = 1, .bits = 1, .photometric = photometric, .compression = COMPRESSION_CCITTFAX4};
+    Page page{.width = 70,
+              .channels = 1,
+              .bits = 1,
+              .photometric = photometric,
+              .compression = COMPRESSION_CCITTFAX4};
     Expect(page);
     page.compression = COMPRESSION_CCITTRLE;
     Expect(page);
@@ -235,20 +259,31 @@ TEST(TiffDecoderTest, DecodesFaxes) {
 TEST(TiffDecoderTest, DecodesEverySize) {
   for (int width : {1, 7, 16, 17, 300}) {
     for (int bits : {1, 8}) {
-      for (int tile : {0, 16}) Expect({.width = width, .height = 20, .channels = 1, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK, .tile = tile});
+      for (int tile : {0, 16})
+        Expect({.width = width,
+                .height = 20,
+                .channels = 1,
+                .bits = bits,
+                .photometric = PHOTOMETRIC_MINISBLACK,
+                .tile = tile});
     }
   }
 }
 
 TEST(TiffDecoderTest, PagesFollowEachOther) {
-  const std::vector<Page> pages = {{}, {.width = 9, .channels = 1, .photometric = PHOTOMETRIC_MINISBLACK}, {.bits = 16, .tile = 16}};
+  const std::vector<Page> pages = {
+      {},
+      {.width = 9, .channels = 1, .photometric = PHOTOMETRIC_MINISBLACK},
+      {.bits = 16, .tile = 16}};
   std::string images;
   for (const Page& page : pages) images += Expected(page);
-  for (const char* mode : {"wl", "wb", "w8"}) ExpectDecodes(kGuest, Encode(pages, mode), {}, images);
+  for (const char* mode : {"wl", "wb", "w8"})
+    ExpectDecodes(kGuest, Encode(pages, mode), {}, images);
 }
 
 TEST(TiffDecoderTest, OtherKindsAreRefused) {
-  EXPECT_THAT(RunGuest(kGuest, {}, Encode({{.photometric = PHOTOMETRIC_CIELAB}})).diagnostics, HasSubstr("tiff: of colours that"));
+  EXPECT_THAT(RunGuest(kGuest, {}, Encode({{.photometric = PHOTOMETRIC_CIELAB}})).diagnostics,
+              HasSubstr("tiff: of colours that"));
   EXPECT_EQ(RunGuest(kGuest, {}, "text that is longer").exit_status, 1u);
 }
 
@@ -261,10 +296,17 @@ TEST(TiffDecoderTest, WhatIsCutOffIsRefused) {
 
 TEST(TiffDecoderTest, FlippedBitsEndCleanly) {
   for (int compression : {COMPRESSION_LZW, COMPRESSION_PACKBITS, COMPRESSION_ADOBE_DEFLATE}) {
-    ExpectFlippedBitsEndCleanly(kGuest, Encode({{.width = 9, .height = 8, .compression = compression}}), 3);
+    ExpectFlippedBitsEndCleanly(kGuest,
+                                Encode({{.width = 9, .height = 8, .compression = compression}}), 3);
   }
-  ExpectFlippedBitsEndCleanly(kGuest, Encode({{.width = 9, .height = 8, .channels = 1, .bits = 1, .photometric = 0, .compression = COMPRESSION_CCITTFAX4}}));
-  ExpectFlippedBitsEndCleanly(kGuest, Encode({{.width = 9, .height = 9, .separate = true, .tile = 16}, kSmall}, "w8"), 5);
+  ExpectFlippedBitsEndCleanly(kGuest, Encode({{.width = 9,
+                                               .height = 8,
+                                               .channels = 1,
+                                               .bits = 1,
+                                               .photometric = 0,
+                                               .compression = COMPRESSION_CCITTFAX4}}));
+  ExpectFlippedBitsEndCleanly(
+      kGuest, Encode({{.width = 9, .height = 9, .separate = true, .tile = 16}, kSmall}, "w8"), 5);
 }
 
 TEST(TiffDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode({kSmall})); }
