@@ -1,14 +1,14 @@
-// What jpeg.vx accepts and refuses. The images come from the host's libjpeg-turbo, and are compared with what it decodes,
-// with its SIMD code, at its own defaults.
+// What jpeg.vx accepts and refuses. The images come from the host's libjpeg-turbo, and are compared
+// with what it decodes, with its SIMD code, at its own defaults.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 // jpeglib.h needs size_t and FILE.
+#include <jpeglib.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
-
-#include <jpeglib.h>
 
 #include "decoders/testing/expect.h"
 #include "decoders/testing/image.h"
@@ -23,7 +23,8 @@ const std::string kGuest = "decoders/jpeg/jpeg";
 
 using Setting = std::function<void(jpeg_compress_struct*)>;
 
-std::string Encode(J_COLOR_SPACE space, int channels, int width, int height, const Setting& set = {}) {
+std::string Encode(J_COLOR_SPACE space, int channels, int width, int height,
+                   const Setting& set = {}) {
   jpeg_compress_struct jpeg;
   jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
@@ -41,7 +42,8 @@ std::string Encode(J_COLOR_SPACE space, int channels, int width, int height, con
   jpeg_start_compress(&jpeg, TRUE);
   std::string samples = Picture(width, height, channels);
   while (jpeg.next_scanline < jpeg.image_height) {
-    auto* row = reinterpret_cast<unsigned char*>(samples.data()) + jpeg.next_scanline * width * channels;
+    auto* row =
+        reinterpret_cast<unsigned char*>(samples.data()) + jpeg.next_scanline * width * channels;
     jpeg_write_scanlines(&jpeg, &row, 1);
   }
   jpeg_finish_compress(&jpeg);
@@ -51,7 +53,9 @@ std::string Encode(J_COLOR_SPACE space, int channels, int width, int height, con
   return encoded;
 }
 
-std::string Rgb(int width, int height, const Setting& set = {}) { return Encode(JCS_RGB, 3, width, height, set); }
+std::string Rgb(int width, int height, const Setting& set = {}) {
+  return Encode(JCS_RGB, 3, width, height, set);
+}
 
 // The image that the host's library decodes.
 std::string Expected(const std::string& encoded) {
@@ -62,11 +66,13 @@ std::string Expected(const std::string& encoded) {
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
   jpeg_read_header(&jpeg, TRUE);
   jpeg_start_decompress(&jpeg);
-  const int width = static_cast<int>(jpeg.output_width), height = static_cast<int>(jpeg.output_height);
+  const int width = static_cast<int>(jpeg.output_width),
+            height = static_cast<int>(jpeg.output_height);
   const int channels = jpeg.output_components;
   std::string samples(static_cast<size_t>(width) * height * channels, '\0');
   while (jpeg.output_scanline < jpeg.output_height) {
-    auto* row = reinterpret_cast<unsigned char*>(samples.data()) + jpeg.output_scanline * width * channels;
+    auto* row =
+        reinterpret_cast<unsigned char*>(samples.data()) + jpeg.output_scanline * width * channels;
     jpeg_read_scanlines(&jpeg, &row, 1);
   }
   if (channels == 4 && jpeg.saw_Adobe_marker) {
@@ -107,7 +113,8 @@ TEST(JpegDecoderTest, DecodesEverySizeAndSampling) {
 
 TEST(JpegDecoderTest, DecodesEveryQuality) {
   for (int quality : {1, 25, 50, 75, 90, 98, 100}) {
-    ExpectDecodes(Rgb(70, 60, [quality](jpeg_compress_struct* jpeg) { jpeg_set_quality(jpeg, quality, FALSE); }));
+    ExpectDecodes(Rgb(
+        70, 60, [quality](jpeg_compress_struct* jpeg) { jpeg_set_quality(jpeg, quality, FALSE); }));
   }
 }
 
@@ -117,7 +124,8 @@ TEST(JpegDecoderTest, DecodesProgressiveAndArithmeticAndBoth) {
       for (bool progressive : {false, true}) {
         for (bool arithmetic : {false, true}) {
           for (int restart : {0, 3}) {
-            SCOPED_TRACE(testing::Message() << width << " " << progressive << arithmetic << restart);
+            SCOPED_TRACE(testing::Message()
+                         << width << " " << progressive << arithmetic << restart);
             ExpectDecodes(Rgb(width, 50, [&](jpeg_compress_struct* jpeg) {
               sampling(jpeg);
               if (progressive) Progressive(jpeg);
@@ -140,7 +148,8 @@ TEST(JpegDecoderTest, DecodesGray) {
 }
 
 TEST(JpegDecoderTest, DecodesRgbThatIsStoredAsSuch) {
-  ExpectDecodes(Rgb(45, 33, [](jpeg_compress_struct* jpeg) { jpeg_set_colorspace(jpeg, JCS_RGB); }));
+  ExpectDecodes(
+      Rgb(45, 33, [](jpeg_compress_struct* jpeg) { jpeg_set_colorspace(jpeg, JCS_RGB); }));
 }
 
 TEST(JpegDecoderTest, DecodesCmyk) {
@@ -149,7 +158,8 @@ TEST(JpegDecoderTest, DecodesCmyk) {
     ExpectDecodes(Encode(JCS_CMYK, 4, 45, 33, set));
   }
   // Without Adobe's marker nothing is inverted.
-  ExpectDecodes(Encode(JCS_CMYK, 4, 45, 33, [](jpeg_compress_struct* jpeg) { jpeg->write_Adobe_marker = FALSE; }));
+  ExpectDecodes(Encode(JCS_CMYK, 4, 45, 33,
+                       [](jpeg_compress_struct* jpeg) { jpeg->write_Adobe_marker = FALSE; }));
 }
 
 TEST(JpegDecoderTest, FullInkIs255WithAdobesMarker) {
@@ -158,7 +168,8 @@ TEST(JpegDecoderTest, FullInkIs255WithAdobesMarker) {
   samples = samples.substr(samples.size() - stored.size());
   int error = 0;
   for (size_t i = 0; i < stored.size(); ++i) {
-    error += std::abs(255 - static_cast<unsigned char>(stored[i]) - static_cast<unsigned char>(samples[i]));
+    error += std::abs(255 - static_cast<unsigned char>(stored[i]) -
+                      static_cast<unsigned char>(samples[i]));
   }
   EXPECT_LT(error / static_cast<int>(stored.size()), 60);
 }
@@ -167,20 +178,25 @@ TEST(JpegDecoderTest, WhatIsNotPixelsIsPassedOver) {
   std::string encoded = Rgb(20, 20);
   const std::string image = Expected(encoded);
   // A comment, an EXIF orientation, an ICC profile longer than the decoder's buffer, all after SOI.
-  std::string segments("\xff\xfe\x00\x06note\xff\xe1\x00\x22" "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 44);
+  std::string segments(
+      "\xff\xfe\x00\x06note\xff\xe1\x00\x22"
+      "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+      44);
   for (int i = 0; i < 3; ++i) segments += "\xff\xe2\xff\xff" + std::string(65533, 'p');
   encoded.insert(2, segments);
   decoders::ExpectDecodes(kGuest, encoded, {}, image);
 }
 
 TEST(JpegDecoderTest, ImagesFollowEachOther) {
-  const std::string a = Rgb(30, 20), b = Encode(JCS_GRAYSCALE, 1, 7, 9, Progressive), c = Rgb(3, 5, Arithmetic);
+  const std::string a = Rgb(30, 20), b = Encode(JCS_GRAYSCALE, 1, 7, 9, Progressive),
+                    c = Rgb(3, 5, Arithmetic);
   decoders::ExpectDecodes(kGuest, a + b + c, {}, Expected(a) + Expected(b) + Expected(c));
 }
 
 TEST(JpegDecoderTest, JunkAfterAnImageIsRefused) {
   const std::string encoded = Rgb(30, 20);
-  for (const std::string& junk : {std::string("junk"), std::string(1, '\0'), std::string("\xff\xd8")}) {
+  for (const std::string& junk :
+       {std::string("junk"), std::string(1, '\0'), std::string("\xff\xd8")}) {
     GuestRun run = RunGuest(kGuest, {}, encoded + junk);
     EXPECT_EQ(run.exit_status, 1u);
     EXPECT_THAT(run.diagnostics, HasSubstr("at byte "));
@@ -219,7 +235,8 @@ TEST(JpegDecoderTest, MoreThanMemoryHasRoomForIsRefused) {
   std::string encoded = Rgb(16, 16, Progressive);
   const size_t frame = encoded.find("\xff\xc2");
   ASSERT_NE(frame, std::string::npos);
-  encoded.replace(frame + 5, 4, "\xfd\xe8\xfd\xe8");  // 65000 x 65000, whose coefficients must be kept
+  encoded.replace(frame + 5, 4,
+                  "\xfd\xe8\xfd\xe8");  // 65000 x 65000, whose coefficients must be kept
   GuestRun run = RunGuest(kGuest, {}, encoded);
   EXPECT_EQ(run.failure, "");
   EXPECT_EQ(run.exit_status, 1u);

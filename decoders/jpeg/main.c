@@ -1,5 +1,6 @@
-/* The JPEG decoder: images as decoders/README.md says, baseline, progressive and arithmetic, of 8 bits a sample, as djpeg
- * gives them. They may follow each other, as in files with several pictures; nothing else may. No arguments.
+/* The JPEG decoder: images as decoders/README.md says, baseline, progressive and arithmetic, of 8
+ * bits a sample, as djpeg gives them. They may follow each other, as in files with several
+ * pictures; nothing else may. No arguments.
  */
 #include <stdio.h>
 

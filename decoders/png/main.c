@@ -1,5 +1,6 @@
-/* The PNG decoder: an image as decoders/README.md says. Palettes, transparent colours and less than 8 bits a sample become
- * what they stand for. No arguments. Whole images are kept only if they are interlaced.
+/* The PNG decoder: an image as decoders/README.md says. Palettes, transparent colours and less than
+ * 8 bits a sample become what they stand for. No arguments. Whole images are kept only if they are
+ * interlaced.
  */
 #include "png.h"
 

@@ -1,4 +1,5 @@
-// What png.vx accepts and refuses. The images come from the host's libpng; what they must become is computed here.
+// What png.vx accepts and refuses. The images come from the host's libpng; what they must become is
+// computed here.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <png.h>
@@ -28,7 +29,8 @@ struct Png {
   png_color_16 transparent = {};
 };
 
-// `samples` are bytes, or two bytes each at 16 bits. Of those with fewer bits the lower ones are taken.
+// `samples` are bytes, or two bytes each at 16 bits. Of those with fewer bits the lower ones are
+// taken.
 std::string Encode(const Png& how, int width, int height, const std::string& samples) {
   std::string encoded;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
@@ -36,14 +38,18 @@ std::string Encode(const Png& how, int width, int height, const std::string& sam
   png_set_write_fn(
       png, &encoded,
       [](png_structp png, png_bytep bytes, size_t size) {
-        static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<char*>(bytes), size);
+        static_cast<std::string*>(png_get_io_ptr(png))
+            ->append(reinterpret_cast<char*>(bytes), size);
       },
       nullptr);
-  png_set_IHDR(png, info, width, height, how.bits, how.type, how.interlaced ? PNG_INTERLACE_ADAM7 : 0, 0, 0);
+  png_set_IHDR(png, info, width, height, how.bits, how.type,
+               how.interlaced ? PNG_INTERLACE_ADAM7 : 0, 0, 0);
   png_set_filter(png, 0, PNG_ALL_FILTERS);
-  if (!how.palette.empty()) png_set_PLTE(png, info, how.palette.data(), static_cast<int>(how.palette.size()));
+  if (!how.palette.empty())
+    png_set_PLTE(png, info, how.palette.data(), static_cast<int>(how.palette.size()));
   if (!how.palette_alpha.empty()) {
-    png_set_tRNS(png, info, how.palette_alpha.data(), static_cast<int>(how.palette_alpha.size()), nullptr);
+    png_set_tRNS(png, info, how.palette_alpha.data(), static_cast<int>(how.palette_alpha.size()),
+                 nullptr);
   }
   if (how.has_transparent) png_set_tRNS(png, info, nullptr, 0, &how.transparent);
   // What says how to show an image and must not change it.
@@ -74,7 +80,8 @@ std::string Masked(std::string samples, int bits) {
 
 class PngDecoderTest : public testing::TestWithParam<bool> {
  protected:
-  static void Expect(Png how, int width, int height, const std::string& samples, const std::string& image) {
+  static void Expect(Png how, int width, int height, const std::string& samples,
+                     const std::string& image) {
     how.interlaced = GetParam();
     decoders::ExpectDecodes(kGuest, Encode(how, width, height, samples), {}, image);
   }
@@ -95,7 +102,8 @@ TEST_P(PngDecoderTest, DecodesEveryTypeOf8And16Bits) {
       SCOPED_TRACE(testing::Message() << image << " " << width);
       const int height = 41 - width / 5;
       std::string samples = Picture(width, height, channels);
-      Expect({.type = type}, width, height, samples, Image(image, channels, width, height, 255, samples));
+      Expect({.type = type}, width, height, samples,
+             Image(image, channels, width, height, 255, samples));
       samples = Picture(width, height, channels * 2);
       Expect({.type = type, .bits = 16}, width, height, samples,
              Image(image, channels, width, height, 65535, samples));
@@ -108,7 +116,8 @@ TEST_P(PngDecoderTest, FewerBitsOfGrayBecome8) {
     for (int width : {1, 7, 8, 9, 50}) {
       std::string samples = Masked(Picture(width, 20, 1), bits), image = samples;
       for (char& sample : image) sample = static_cast<char>(sample * (255 / ((1 << bits) - 1)));
-      Expect({.type = PNG_COLOR_TYPE_GRAY, .bits = bits}, width, 20, samples, Image("P5", 1, width, 20, 255, image));
+      Expect({.type = PNG_COLOR_TYPE_GRAY, .bits = bits}, width, 20, samples,
+             Image("P5", 1, width, 20, 255, image));
     }
   }
 }
@@ -117,7 +126,8 @@ TEST_P(PngDecoderTest, PalettesBecomeTheirColours) {
   for (int bits : {1, 2, 4, 8}) {
     Png how{.type = PNG_COLOR_TYPE_PALETTE, .bits = bits};
     for (int i = 0; i < 1 << bits; ++i) {
-      how.palette.push_back({static_cast<png_byte>(i * 7), static_cast<png_byte>(255 - i), static_cast<png_byte>(i ^ 90)});
+      how.palette.push_back({static_cast<png_byte>(i * 7), static_cast<png_byte>(255 - i),
+                             static_cast<png_byte>(i ^ 90)});
     }
     std::string samples = Masked(Picture(37, 20, 1), bits), rgb, rgba;
     how.palette_alpha = {0, 200};  // the rest is opaque
@@ -153,7 +163,8 @@ TEST_P(PngDecoderTest, ATransparentColourBecomesAlpha) {
     auto part = [&](int i) {
       uint16_t value = 0;
       for (int byte = 0; byte < bytes; ++byte) {
-        value = static_cast<uint16_t>(value << 8 | static_cast<unsigned char>(transparent[i * bytes + byte]));
+        value = static_cast<uint16_t>(value << 8 |
+                                      static_cast<unsigned char>(transparent[i * bytes + byte]));
       }
       return value;
     };
@@ -209,20 +220,24 @@ TEST_P(PngDecoderTest, HeadersThatLieAboutTheSizeAreRefused) {
 }
 
 TEST_P(PngDecoderTest, JunkAfterTheImageIsRefusedAtItsPlace) {
-  const std::string samples = Picture(5, 4, 3), encoded = Encode({.interlaced = GetParam()}, 5, 4, samples);
+  const std::string samples = Picture(5, 4, 3),
+                    encoded = Encode({.interlaced = GetParam()}, 5, 4, samples);
   for (const std::string& junk : {std::string(1, '\0'), encoded}) {
     GuestRun run = RunGuest(kGuest, {}, encoded + junk);
     EXPECT_EQ(run.exit_status, 1u);
-    EXPECT_EQ(run.diagnostics,
-              "png: junk after the image, at byte " + std::to_string(encoded.size()) + " of the input\n");
+    EXPECT_EQ(run.diagnostics, "png: junk after the image, at byte " +
+                                   std::to_string(encoded.size()) + " of the input\n");
     EXPECT_TRUE(run.output == Image("P6", 3, 5, 4, 255, samples));
   }
 }
 
-TEST(PngDecoder, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode({}, 5, 4, Picture(5, 4, 3))); }
+TEST(PngDecoder, TakesNoArguments) {
+  ExpectTakesNoArguments(kGuest, Encode({}, 5, 4, Picture(5, 4, 3)));
+}
 
 TEST(PngDecoder, ManyRowsNeedNoMoreMemoryThanOne) {
-  // 2.4 GB of samples, were they kept. Such an image isn't made in a moment: this one's data ends early.
+  // 2.4 GB of samples, were they kept. Such an image isn't made in a moment: this one's data ends
+  // early.
   const std::string encoded = Encode({}, 20000, 3, std::string(180000, 'x'));
   GuestRun run = RunGuest(kGuest, {}, Enlarged(encoded, 20000, 40000));
   EXPECT_EQ(run.failure, "");

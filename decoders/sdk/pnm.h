@@ -1,4 +1,5 @@
-/* The two ends of a decoder of images: the input, in pieces or as a whole, and images as decoders/README.md says.
+/* The two ends of a decoder of images: the input, in pieces or as a whole, and images as
+ * decoders/README.md says.
  *
  *   #define VX_DECODER "png"
  *   #include "decoders/sdk/pnm.h"
@@ -95,8 +96,8 @@ static inline void PutNumber(const char* before, unsigned number) {
   PutText(first);
 }
 
-/* Begins an image. Then come its samples, row by row: bytes, or where maxval is over 255 two bytes each, the
- * higher one first. */
+/* Begins an image. Then come its samples, row by row: bytes, or where maxval is over 255 two bytes
+ * each, the higher one first. */
 static inline void PutHeader(PnmKind kind, unsigned width, unsigned height, unsigned maxval) {
   static const char* const kTypes[] = {"", "GRAYSCALE_ALPHA", "", "RGB_ALPHA", "CMYK"};
   static const unsigned kDepths[] = {1, 2, 3, 4, 4};

@@ -15,7 +15,8 @@ std::string Name(const std::string& guest) { return guest.substr(guest.rfind('/'
 
 void ExpectSaysWhyAndWhere(const std::string& guest, const GuestRun& run) {
   EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_THAT(run.diagnostics, testing::MatchesRegex(Name(guest) + ": .*, at byte [0-9]+ of the input\n"));
+  EXPECT_THAT(run.diagnostics,
+              testing::MatchesRegex(Name(guest) + ": .*, at byte [0-9]+ of the input\n"));
 }
 
 }  // namespace
@@ -35,11 +36,13 @@ std::string Picture(int width, int height, int channels, int seed) {
   return samples;
 }
 
-std::string Image(const std::string& type, int depth, int width, int height, int maxval, const std::string& samples) {
-  const std::string w = std::to_string(width), h = std::to_string(height), max = std::to_string(maxval);
+std::string Image(const std::string& type, int depth, int width, int height, int maxval,
+                  const std::string& samples) {
+  const std::string w = std::to_string(width), h = std::to_string(height),
+                    max = std::to_string(maxval);
   if (type == "P5" || type == "P6") return type + "\n" + w + " " + h + "\n" + max + "\n" + samples;
-  return "P7\nWIDTH " + w + "\nHEIGHT " + h + "\nDEPTH " + std::to_string(depth) + "\nMAXVAL " + max + "\nTUPLTYPE " +
-         type + "\nENDHDR\n" + samples;
+  return "P7\nWIDTH " + w + "\nHEIGHT " + h + "\nDEPTH " + std::to_string(depth) + "\nMAXVAL " +
+         max + "\nTUPLTYPE " + type + "\nENDHDR\n" + samples;
 }
 
 void ExpectEndsCleanly(const std::string& guest, const std::string& encoded) {
@@ -52,7 +55,8 @@ void ExpectEndsCleanly(const std::string& guest, const std::string& encoded) {
   }
 }
 
-void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded, size_t stride) {
+void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded,
+                                 size_t stride) {
   for (size_t bit = 0; bit < encoded.size() * 8; bit += stride) {
     SCOPED_TRACE("bit " + std::to_string(bit));
     ExpectEndsCleanly(guest, FlipBit(encoded, bit));

@@ -7,22 +7,24 @@
 
 namespace vxa::decoders {
 
-// Samples of a picture, row by row: gradients, edges and a little noise, another for each `seed`. The same for the same
-// arguments.
+// Samples of a picture, row by row: gradients, edges and a little noise, another for each `seed`.
+// The same for the same arguments.
 std::string Picture(int width, int height, int channels, int seed = 0);
 
 // As decoders/README.md says; `type` is "P5", "P6", or a TUPLTYPE of `depth` samples a pixel.
-std::string Image(const std::string& type, int depth, int width, int height, int maxval, const std::string& samples);
+std::string Image(const std::string& type, int depth, int width, int height, int maxval,
+                  const std::string& samples);
 
-// Expects `guest` to exit with status 0, or with status 1 and `NAME: why, at byte N of the input`, where NAME is the
-// guest's.
+// Expects `guest` to exit with status 0, or with status 1 and `NAME: why, at byte N of the input`,
+// where NAME is the guest's.
 void ExpectEndsCleanly(const std::string& guest, const std::string& encoded);
 
 // Expects the same of `encoded` with any one bit of it another, of which every `stride`th is tried.
-void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded, size_t stride = 1);
+void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded,
+                                 size_t stride = 1);
 
-// Expects `encoded` cut off to fewer bytes, of which every `stride`th number is tried, to be refused with
-// `NAME: why, at byte N of the input`.
+// Expects `encoded` cut off to fewer bytes, of which every `stride`th number is tried, to be
+// refused with `NAME: why, at byte N of the input`.
 void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride = 1);
 
 // Expects `guest` to take no arguments.

@@ -1,5 +1,5 @@
-/* The WebP decoder: lossy, lossless and animated images as decoders/README.md says. No arguments. Keeps the input and the
- * canvas.
+/* The WebP decoder: lossy, lossless and animated images as decoders/README.md says. No arguments.
+ * Keeps the input and the canvas.
  */
 #include "src/dsp/cpu.h"
 #include "webp/decode.h"
@@ -23,7 +23,8 @@ static const char* Why(VP8StatusCode status) {
   }
 }
 
-static void DecodeImage(const unsigned char* data, size_t size, const WebPBitstreamFeatures* features) {
+static void DecodeImage(const unsigned char* data, size_t size,
+                        const WebPBitstreamFeatures* features) {
   unsigned width = (unsigned)features->width, height = (unsigned)features->height;
   WebPDecoderConfig config;
   WebPInitDecoderConfig(&config);
@@ -32,7 +33,8 @@ static void DecodeImage(const unsigned char* data, size_t size, const WebPBitstr
   if (status != VP8_STATUS_OK) FailAt(Why(status), 12);
   PutHeader(features->has_alpha ? PNM_RGB_ALPHA : PNM_RGB, width, height, 255);
   for (unsigned y = 0; y < height; y++)
-    Put(config.output.u.RGBA.rgba + (size_t)config.output.u.RGBA.stride * y, (features->has_alpha ? 4 : 3) * width);
+    Put(config.output.u.RGBA.rgba + (size_t)config.output.u.RGBA.stride * y,
+        (features->has_alpha ? 4 : 3) * width);
 }
 
 static void DecodeAnimation(const unsigned char* data, size_t size) {
@@ -41,7 +43,8 @@ static void DecodeAnimation(const unsigned char* data, size_t size) {
   WebPAnimDecoderOptionsInit(&options);
   WebPAnimDecoder* decoder = WebPAnimDecoderNew(&all, &options);
   WebPAnimInfo info;
-  if (decoder == NULL || !WebPAnimDecoderGetInfo(decoder, &info)) FailAt("damaged animation, or out of memory", 12);
+  if (decoder == NULL || !WebPAnimDecoderGetInfo(decoder, &info))
+    FailAt("damaged animation, or out of memory", 12);
   for (unsigned frame = 1; frame <= info.frame_count; frame++) {
     unsigned char* canvas;
     int time;
@@ -59,8 +62,10 @@ int main(int argc, char** argv) {
   if (argc > 1) vx_fail(kName, "takes no arguments", 2);
   size_t size;
   unsigned char* data = GetAll(&size);
-  if (size < 12 && memcmp(data, "RIFF", size < 4 ? size : 4) == 0) FailAt("the input ends within the image", size);
-  if (size < 12 || memcmp(data, "RIFF", 4) != 0 || memcmp(data + 8, "WEBP", 4) != 0) FailAt("not a WebP header", 0);
+  if (size < 12 && memcmp(data, "RIFF", size < 4 ? size : 4) == 0)
+    FailAt("the input ends within the image", size);
+  if (size < 12 || memcmp(data, "RIFF", 4) != 0 || memcmp(data + 8, "WEBP", 4) != 0)
+    FailAt("not a WebP header", 0);
   unsigned length = data[4] | data[5] << 8 | data[6] << 16 | (unsigned)data[7] << 24;
   if (length > size - 8) FailAt("the input ends within the image", size);
   if (length + (length & 1) < size - 8) FailAt("junk after the image", 8 + length);

@@ -1,4 +1,5 @@
-// What webp.vx accepts and refuses. The images come from the host's libwebp, and are compared with what it decodes.
+// What webp.vx accepts and refuses. The images come from the host's libwebp, and are compared with
+// what it decodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <webp/decode.h>
@@ -53,7 +54,9 @@ std::string Encode(int width, int height, int channels, const Setting& set = {})
   return encoded;
 }
 
-const uint8_t* Bytes(const std::string& encoded) { return reinterpret_cast<const uint8_t*>(encoded.data()); }
+const uint8_t* Bytes(const std::string& encoded) {
+  return reinterpret_cast<const uint8_t*>(encoded.data());
+}
 
 // The image that the host's library decodes.
 std::string Expected(const std::string& encoded) {
@@ -61,21 +64,26 @@ std::string Expected(const std::string& encoded) {
   EXPECT_EQ(WebPGetFeatures(Bytes(encoded), encoded.size(), &features), VP8_STATUS_OK);
   int width, height;
   const int channels = features.has_alpha ? 4 : 3;
-  uint8_t* samples = (features.has_alpha ? WebPDecodeRGBA : WebPDecodeRGB)(Bytes(encoded), encoded.size(), &width, &height);
+  uint8_t* samples = (features.has_alpha ? WebPDecodeRGBA : WebPDecodeRGB)(
+      Bytes(encoded), encoded.size(), &width, &height);
   std::string image = Image(features.has_alpha ? "RGB_ALPHA" : "P6", channels, width, height, 255,
-                            std::string(reinterpret_cast<char*>(samples), static_cast<size_t>(width) * height * channels));
+                            std::string(reinterpret_cast<char*>(samples),
+                                        static_cast<size_t>(width) * height * channels));
   WebPFree(samples);
   return image;
 }
 
-void ExpectDecodes(const std::string& encoded) { decoders::ExpectDecodes(kGuest, encoded, {}, Expected(encoded)); }
+void ExpectDecodes(const std::string& encoded) {
+  decoders::ExpectDecodes(kGuest, encoded, {}, Expected(encoded));
+}
 
 TEST(WebpDecoderTest, DecodesLossyImages) {
   for (int width : {1, 2, 15, 16, 17, 90}) {
     for (float quality : {0.f, 50.f, 100.f}) {
       for (int channels : {3, 4}) {
         SCOPED_TRACE(testing::Message() << width << " " << quality << " " << channels);
-        ExpectDecodes(Encode(width, 100 - width, channels, [=](WebPConfig* config) { config->quality = quality; }));
+        ExpectDecodes(Encode(width, 100 - width, channels,
+                             [=](WebPConfig* config) { config->quality = quality; }));
       }
     }
   }
@@ -122,7 +130,8 @@ TEST(WebpDecoderTest, DecodesLosslessImagesExactly) {
 TEST(WebpDecoderTest, DecodesLosslessImagesOfFewColours) {
   for (int colours : {1, 2, 3, 10, 200}) {
     std::string samples;
-    for (int i = 0; i < 40 * 30; ++i) samples += std::string(3, static_cast<char>(i * i % 211 % colours));
+    for (int i = 0; i < 40 * 30; ++i)
+      samples += std::string(3, static_cast<char>(i * i % 211 % colours));
     uint8_t* bytes = nullptr;
     const size_t size = WebPEncodeLosslessRGB(Bytes(samples), 40, 30, 120, &bytes);
     const std::string encoded(reinterpret_cast<char*>(bytes), size);
@@ -140,11 +149,13 @@ std::string Animation(int frames, bool lossless) {
   WebPConfigInit(&config);
   config.lossless = lossless;
   for (int frame = 0; frame < frames; ++frame) {
-    // Only a part differs from frame to frame: the encoder makes smaller frames, blended with the canvas.
+    // Only a part differs from frame to frame: the encoder makes smaller frames, blended with the
+    // canvas.
     WebPPicture picture;
     SetPicture(&picture, 60, 50, 4, 0);
     for (int y = 10; y < 20; ++y) {
-      for (int x = 0; x < 10; ++x) picture.argb[y * picture.argb_stride + x + 4 * frame] = 0x80ff0000u + frame * 50;
+      for (int x = 0; x < 10; ++x)
+        picture.argb[y * picture.argb_stride + x + 4 * frame] = 0x80ff0000u + frame * 50;
     }
     EXPECT_TRUE(WebPAnimEncoderAdd(encoder, &picture, frame * 40, &config));
     WebPPictureFree(&picture);
@@ -169,7 +180,8 @@ TEST(WebpDecoderTest, DecodesTheFramesOfAnimationsOntoTheirCanvas) {
     for (uint8_t* canvas; WebPAnimDecoderHasMoreFrames(decoder); ++count) {
       int time;
       ASSERT_TRUE(WebPAnimDecoderGetNext(decoder, &canvas, &time));
-      images += Image("RGB_ALPHA", 4, 60, 50, 255, std::string(reinterpret_cast<char*>(canvas), 60 * 50 * 4));
+      images += Image("RGB_ALPHA", 4, 60, 50, 255,
+                      std::string(reinterpret_cast<char*>(canvas), 60 * 50 * 4));
     }
     WebPAnimDecoderDelete(decoder);
     EXPECT_EQ(count, 5);
@@ -178,15 +190,17 @@ TEST(WebpDecoderTest, DecodesTheFramesOfAnimationsOntoTheirCanvas) {
 }
 
 TEST(WebpDecoderTest, OtherFormatsAreRefused) {
-  for (const std::string& other : {std::string("text"), std::string("RIFF\x10\0\0\0WAVEfmt ", 16)}) {
+  for (const std::string& other :
+       {std::string("text"), std::string("RIFF\x10\0\0\0WAVEfmt ", 16)}) {
     ExpectRefused(kGuest, other, {}, "webp: not a WebP header, at byte 0 of the input\n");
   }
 }
 
 TEST(WebpDecoderTest, JunkAfterTheImageIsRefused) {
   const std::string encoded = Encode(5, 5, 3);
-  ExpectRefused(kGuest, encoded + "x", {},
-                "webp: junk after the image, at byte " + std::to_string(encoded.size()) + " of the input\n");
+  ExpectRefused(
+      kGuest, encoded + "x", {},
+      "webp: junk after the image, at byte " + std::to_string(encoded.size()) + " of the input\n");
 }
 
 TEST(WebpDecoderTest, WhatIsCutOffIsRefused) {
