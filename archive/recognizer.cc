@@ -65,6 +65,15 @@ bool IsJpeg(std::string_view head) { return head.starts_with("\xff\xd8\xff"sv); 
 bool IsWebp(std::string_view head) {
   return head.starts_with("RIFF"sv) && head.size() >= 12 && head.substr(8, 4) == "WEBP"sv;
 }
+bool IsGif(std::string_view head) {
+  return head.starts_with("GIF87a"sv) || head.starts_with("GIF89a"sv);
+}
+bool IsTiff(std::string_view head) {
+  return head.starts_with("II*\0"sv) || head.starts_with("MM\0*"sv);
+}
+// ISO/IEC 15444-1, I.5.1, and the beginning of a codestream (A.4.1, A.5.1).
+bool IsJp2(std::string_view head) { return head.starts_with("\0\0\0\x0cjP  \r\n\x87\n"sv); }
+bool IsJ2k(std::string_view head) { return head.starts_with("\xff\x4f\xff\x51"sv); }
 bool IsPgm(std::string_view head) { return head.starts_with("P5\n"sv); }
 bool IsPpm(std::string_view head) { return head.starts_with("P6\n"sv); }
 bool IsPam(std::string_view head) { return head.starts_with("P7\n"sv); }
@@ -87,6 +96,10 @@ constexpr Format kFormats[] = {
     {"png", "image/png", "", ".png", true, IsPng, "png", "", true},
     {"jpeg", "image/jpeg", "", ".jpg", true, IsJpeg, "jpeg", "", true},
     {"webp", "image/webp", "fmt/566", ".webp", true, IsWebp, "webp", "", true},
+    {"gif", "image/gif", "", ".gif", true, IsGif, "gif", "", true},
+    {"tiff", "image/tiff", "fmt/353", ".tif", false, IsTiff, "tiff", "", true},
+    {"jp2", "image/jp2", "x-fmt/392", ".jp2", true, IsJp2, "jp2", "", true},
+    {"j2k", "image/x-jp2-codestream", "", ".j2k", true, IsJ2k, "jp2", "", true},
     {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", ""},
     {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", ""},
     {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", ""},

@@ -42,6 +42,11 @@ TEST(RecognizerTest, KnowsWhatHasADecoder) {
   EXPECT_EQ(decoder_of("\x89PNG\r\n\x1a\n rest"), "png");
   EXPECT_EQ(decoder_of("\xff\xd8\xff\xe0 rest"), "jpeg");
   EXPECT_EQ(decoder_of("RIFF\x24\0\0\0WEBPVP8 "s), "webp");
+  EXPECT_EQ(decoder_of("GIF89a rest"), "gif");
+  EXPECT_EQ(decoder_of("II*\0 rest"s), "tiff");
+  EXPECT_EQ(decoder_of("MM\0* rest"s), "tiff");
+  EXPECT_EQ(decoder_of("\0\0\0\x0cjP  \r\n\x87\n rest"s), "jp2");
+  EXPECT_EQ(decoder_of("\xff\x4f\xff\x51 rest"), "jp2");
   EXPECT_EQ(MediaType("RIFF\x24\0\0\0WAVEfmt "s), "audio/wav");
 }
 
