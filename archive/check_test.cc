@@ -139,7 +139,7 @@ class CheckTest : public ArchiveFixture {
   void Populate() {
     Open();
     MustPut("plain", Noise(3000, 1));
-    MustPut("text", Text(5000, 2));
+    MustPut("text", Text(5000, 2), "deflate");  // with the decoder of the view below
     MustPut("notes.gz", Gzip(Text(9000, 3)));
     MustPut("hidden", "x");
     MustPut("less", "1");
@@ -155,8 +155,8 @@ class CheckTest : public ArchiveFixture {
     Close();
   }
 
-  void MustPut(const std::string& name, std::string_view bytes) {
-    absl::StatusOr<PutResult> put = Put(*archive_, name, bytes);
+  void MustPut(const std::string& name, std::string_view bytes, const std::string& codec = "auto") {
+    absl::StatusOr<PutResult> put = Put(*archive_, {.name = name, .codec = codec}, bytes);
     ASSERT_TRUE(put.ok()) << put.status();
   }
 
