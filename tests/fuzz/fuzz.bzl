@@ -155,7 +155,7 @@ def fuzzer(name, deps, subjects, runs, sanitizers = "address", max_len = 4096, d
         testonly = True,
         srcs = native.glob(["corpus/%s/**" % name]),
     )
-    options = ["-max_len=%d" % max_len, "-timeout=60", "-rss_limit_mb=4096"]
+    options = ["-max_len=%d" % max_len, "-timeout=60", "-rss_limit_mb=1024"]
 
     # For tools/fuzz: the options, one a line.
     native.genrule(

@@ -319,6 +319,8 @@ void Host::Try(const Guest& guest) {
   ++executions;
   uint64_t instructions = kMostInstructions;
   Seen seen;
+  // Else calloc would write to all of what an image claims, of which it takes address space only.
+  mallopt(M_PERTURB, 0);
   const absl::StatusOr<std::shared_ptr<const vx::Program>> program = vx::Program::Load(guest.elf);
   if (program.ok()) {
     // Whoever ends is run as decodes are, uncounted.
