@@ -162,18 +162,6 @@ TEST(JpegDecoderTest, DecodesCmyk) {
                        [](jpeg_compress_struct* jpeg) { jpeg->write_Adobe_marker = FALSE; }));
 }
 
-TEST(JpegDecoderTest, FullInkIs255WithAdobesMarker) {
-  std::string samples = Expected(Encode(JCS_CMYK, 4, 16, 16));
-  const std::string stored = Picture(16, 16, 4);
-  samples = samples.substr(samples.size() - stored.size());
-  int error = 0;
-  for (size_t i = 0; i < stored.size(); ++i) {
-    error += std::abs(255 - static_cast<unsigned char>(stored[i]) -
-                      static_cast<unsigned char>(samples[i]));
-  }
-  EXPECT_LT(error / static_cast<int>(stored.size()), 60);
-}
-
 TEST(JpegDecoderTest, WhatIsNotPixelsIsPassedOver) {
   std::string encoded = Rgb(20, 20);
   const std::string image = Expected(encoded);
