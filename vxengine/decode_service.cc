@@ -80,6 +80,7 @@ class Exchange {
   absl::Status CheckCaller();
   absl::Status CheckStall();
   int PollTimeout() const;
+  bool asks() const { return request_.cancelled || request_.has_to_pause; }
   bool unsent() const { return !head_.empty() || !body_.empty(); }
   bool report_is_whole() const;
   absl::Status NextFrame();
@@ -118,9 +119,10 @@ absl::Status Exchange::CheckCaller() {
     return absl::DeadlineExceededError(
         absl::StrCat("the decode's deadline passed after ", received_, " bytes of output"));
   }
-  if (request_.cancelled && now >= next_ask_) {
+  if (asks() && now >= next_ask_) {
     next_ask_ = now + kAskInterval;
-    if (request_.cancelled()) return absl::CancelledError("the decode was cancelled");
+    if (request_.cancelled && request_.cancelled())
+      return absl::CancelledError("the decode was cancelled");
     if (request_.has_to_pause && request_.has_to_pause() && worker_.Pause()) {
       const absl::Status status = request_.pause();
       worker_.Resume();
@@ -141,7 +143,7 @@ absl::Status Exchange::CheckStall() {
 int Exchange::PollTimeout() const {
   const absl::Time now = absl::Now();
   absl::Duration wait = std::min(request_.deadline - now, last_move_ + request_.stall_limit - now);
-  if (request_.cancelled) wait = std::min(wait, kAskInterval);
+  if (asks()) wait = std::min(wait, kAskInterval);
   if (wait == absl::InfiniteDuration()) return -1;
   return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(wait) + 1, 0, INT_MAX));
 }

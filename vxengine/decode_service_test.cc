@@ -386,6 +386,35 @@ TEST(Decode, EndsWhenCancelled) {
   }
 }
 
+// The state of a process, as proc(5) has it.
+char StateOf(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const size_t name_end = line.rfind(')');
+  return name_end == std::string::npos ? '?' : line.at(name_end + 2);
+}
+
+TEST(Decode, StandsStillWhileItHasTo) {
+  int pauses = 0;
+  const auto pause = [&pauses] {
+    const std::vector<pid_t> workers = WorkersOf(getpid());
+    EXPECT_EQ(workers.size(), 1u);
+    // On another CPU it takes a moment.
+    while (!workers.empty() && StateOf(workers[0]) != 'T') absl::SleepFor(absl::Milliseconds(1));
+    return ++pauses < 3 ? absl::OkStatus() : absl::AbortedError("long enough");
+  };
+  const auto result =
+      DecodeCode(Forever(""), {.has_to_pause = [] { return true; }, .pause = pause});
+  EXPECT_EQ(result.status(), absl::AbortedError("long enough"));
+}
+
+TEST(Decode, EndsWhenItStalls) {
+  const auto result = DecodeCode(Forever(""), {.stall_limit = absl::Milliseconds(50)});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(result.status().message(), HasSubstr("the decoder stalled: for 50ms"));
+}
+
 TEST(Decode, EndsAtTheDeadline) {
   const auto soon = [] { return absl::Now() + absl::Milliseconds(50); };
   for (const std::string& code : {Forever(""), Forever(Write(1, kDataAddress, kDataSize))}) {
