@@ -55,7 +55,9 @@ TEST_P(ImageTest, IsAStaticProgramFor32BitX86) {
   EXPECT_EQ(header.e_phentsize, sizeof(Elf32_Phdr));
   EXPECT_LE(header.e_phnum, VX_MAX_PROGRAM_HEADERS);
   for (const Elf32_Phdr& segment : Segments()) {
-    EXPECT_TRUE(segment.p_type == PT_LOAD || segment.p_type == PT_GNU_STACK) << segment.p_type;
+    EXPECT_TRUE(segment.p_type == PT_LOAD || segment.p_type == PT_NOTE ||
+                segment.p_type == PT_GNU_STACK)
+        << segment.p_type;
   }
 }
 
@@ -86,7 +88,7 @@ TEST_P(ImageTest, LeavesRoomForAFullStack) {
 TEST_P(ImageTest, IsStripped) {
   for (int i = 0; i < Header().e_shnum; ++i) {
     uint32_t type = At<Elf32_Shdr>(Header().e_shoff + i * sizeof(Elf32_Shdr)).sh_type;
-    EXPECT_TRUE(type != SHT_SYMTAB && type != SHT_NOTE) << type;
+    EXPECT_NE(type, uint32_t{SHT_SYMTAB});
   }
 }
 

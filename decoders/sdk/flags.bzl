@@ -5,6 +5,10 @@ the same source gives the same bits as on x86-64. A sandboxed guest has no %gs f
 shadow stack, and no need of position independence. It must not think that it runs on Linux.
 """
 
+# Of what every guest is built with: these flags, the linker script, the run-time code. Every built-in decoder has it in
+# its note.
+KIT_VERSION = "1"
+
 CPU_FLAGS = [
     "-m32",
     "-march=i686",

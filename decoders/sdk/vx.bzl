@@ -5,7 +5,7 @@ that a guest is the same file whatever options and sanitizers the rest is built 
 in every archive.
 """
 
-load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "TOOL_ENV")
+load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "TOOL_ENV")
 
 VxInfo = provider(
     doc = "Guest code to link with, and what its users need to compile.",
@@ -163,8 +163,40 @@ def link_guest(ctx, archives, output):
         mnemonic = "VxLink",
     )
 
+def _note(ctx):
+    """The object file of the note that says where a program comes from."""
+    lines = ctx.actions.declare_file(ctx.label.name + ".note")
+    note = ctx.actions.declare_file(ctx.label.name + ".note.o")
+    ctx.actions.run_shell(
+        command = """\
+{
+  echo "kit: vxa %s"
+  echo "compiler: gcc $(/usr/bin/gcc -dumpfullversion), binutils $(/usr/bin/ld --version | sed -n '1s/.* //p')"
+} > $1""" % KIT_VERSION,
+        arguments = [lines.path],
+        outputs = [lines],
+        env = TOOL_ENV,
+        mnemonic = "VxNoteLines",
+    )
+    args = ctx.actions.args()
+    args.add_all(CPU_FLAGS)
+    args.add(lines, format = '-DVX_NOTE_FILE="%s"')
+    args.add("-c", ctx.file._note)
+    args.add("-o", note)
+    ctx.actions.run(
+        executable = "/usr/bin/gcc",
+        arguments = [args],
+        inputs = [ctx.file._note, lines],
+        outputs = [note],
+        env = TOOL_ENV,
+        mnemonic = "VxNote",
+    )
+    return note
+
 def _vx_program_impl(ctx):
-    link_guest(ctx, _merge(ctx.attr.libraries, "archives"), ctx.outputs.debug)
+    # Its own note comes first.
+    objects = depset([_note(ctx)], transitive = [_merge(ctx.attr.libraries, "archives")])
+    link_guest(ctx, objects, ctx.outputs.debug)
     args = ctx.actions.args()
     args.add_all(["--strip-all", "--remove-section=.comment"])
     args.add(ctx.outputs.debug)
@@ -192,6 +224,7 @@ _vx_program = rule(
     implementation = _vx_program_impl,
     attrs = dict(
         _PROGRAM_ATTRS,
+        _note = attr.label(default = "//decoders/sdk:note.S", allow_single_file = True),
         debug = attr.output(mandatory = True),
         vx = attr.output(mandatory = True),
     ),

@@ -17,4 +17,18 @@ _Noreturn void vx_fail_at(const char* decoder, const char* why, unsigned long lo
 /* Says `decoder: why` and ends the guest with `status`. */
 _Noreturn void vx_fail(const char* decoder, const char* why, int status);
 
+/* What a decoder says of itself, in a note of its ELF file (type VX_NOTE_TYPE, name "VXA") for people
+ * and servers: lines of UTF-8, `key: value`, whose keys README.md lists. At file scope:
+ *
+ *   VX_NOTE("output: audio/wav .wav\n"
+ *           "parameter: --float; 32-bit floating-point samples\n");
+ *
+ * The build adds lines of its own, in another note, about where the program comes from. */
+#define VX_NOTE(lines)                                                                         \
+  __attribute__((section(".note.vxa"), aligned(4), used)) static const struct {                \
+    unsigned name_size, text_size, type;                                                       \
+    char name[4], text[(sizeof(lines) + 2) / 4 * 4];                                           \
+  } vx_note = {sizeof "VXA", sizeof(lines) - 1, VX_NOTE_TYPE, "VXA", lines}
+#define VX_NOTE_TYPE 1
+
 #endif /* DECODERS_SDK_VX_H_ */
