@@ -57,8 +57,7 @@ struct Decoding {
 struct PutSpec {
   std::string ns = "default";
   std::string name;
-  std::string codec = "auto";  // or "store", "deflate", "bzip2", "zstd", "xz", "brotli", "lz4"; for
-                               // the bytes as they come
+  std::string codec = "auto";  // or the name of one (codec.h), for the bytes as they come
   // If there is one, those bytes are encoded: the object is what comes out.
   std::optional<Decoding> decoding;
   std::string media_type;  // empty: from what is recognised

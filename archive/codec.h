@@ -1,4 +1,4 @@
-// Codecs: an encoder, native code in here, and the archived decoder that undoes it.
+// Codecs: an encoder and the archived decoder that undoes it, both of them guest programs.
 #ifndef ARCHIVE_CODEC_H_
 #define ARCHIVE_CODEC_H_
 
@@ -16,14 +16,15 @@ struct Codec {
   std::string_view name;
   std::string_view decoder;   // a built-in's name; empty: bytes are stored as they are
   std::string_view argument;  // of the decoder; empty: it gets none
-  // The encoded bytes, or nothing if they would be more than `most` bytes.
-  std::optional<std::string> (*encode)(std::string_view chunk, uint64_t most);
+  std::string_view encoder;   // a built-in's name; empty where `decoder` is
+  // Whether it is for one kind of files, and its encoder has to know how the object begins.
+  bool is_for_a_format = false;
 };
 
 // Adding a codec is a row in this table.
 const std::vector<Codec>& Codecs();
 const Codec& StoreCodec();
-// The codec that is tried on what nothing better is known for.
+// The codec for what nothing better is known for.
 const Codec& GeneralCodec();
 // Null if there is none of that name.
 const Codec* FindCodec(std::string_view name);
@@ -32,8 +33,10 @@ const Codec* FindCodec(std::string_view name);
 // it has to save at least a sixteenth.
 inline uint64_t MostWorthwhile(uint64_t length) { return length - length / 16 - 1; }
 
-// The image of a decoder that comes with the program. Nothing if there is none of that name.
+// The image of a decoder or encoder that comes with the program. Nothing if there is none of that
+// name.
 std::optional<DecoderImage> BuiltinDecoder(std::string_view name);
+std::optional<DecoderImage> BuiltinEncoder(std::string_view name);
 
 }  // namespace vxa
 

@@ -107,8 +107,9 @@ absl::Status TryOut(Core& core, const Digest& id, const RegisterSpec& spec,
                                .image = spec.image,
                                .max_output = limits.output,
                                .max_instructions = limits.instructions};
+  const std::string_view sample = spec.sample.value_or(std::string_view());
   absl::StatusOr<DecoderRunner::Decoded> trial =
-      core.runner.RunOnBytes(job, spec.sample.value_or(std::string_view()), context, nullptr);
+      core.runner.RunOnBytes(job, {&sample, 1}, context, nullptr);
   if (!trial.ok()) {
     if (ReasonName(trial.status()) != "DECODER_FAILED") return trial.status();
     return Error(Reason::kDecoderRejected, Std(trial.status().message()));

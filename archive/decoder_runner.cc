@@ -19,13 +19,20 @@ namespace {
 constexpr size_t kImagesKept = 64;
 constexpr size_t kDiagnosticsShown = 4096;  // bytes
 
-class StringSource : public vx::ByteSource {
+class BytesSource : public vx::ByteSource {
  public:
-  explicit StringSource(std::string_view bytes) : bytes_(bytes) {}
-  absl::StatusOr<std::string_view> Next() override { return std::exchange(bytes_, {}); }
+  explicit BytesSource(std::span<const std::string_view> pieces) : pieces_(pieces) {}
+  absl::StatusOr<std::string_view> Next() override {
+    std::string_view piece;
+    while (piece.empty() && !pieces_.empty()) {
+      piece = pieces_.front();
+      pieces_ = pieces_.subspan(1);
+    }
+    return piece;
+  }
 
  private:
-  std::string_view bytes_;
+  std::span<const std::string_view> pieces_;
 };
 
 // Hashes what comes, and keeps it where it is wanted.
@@ -208,7 +215,7 @@ absl::StatusOr<vx::DecodeResult> DecoderRunner::Run(const Job& job, vx::ByteSour
   request.limits.stack = job.decode.stack_size();
   request.limits.instructions = job.max_instructions;
   request.limits.output = job.max_output;
-  request.count_instructions = !job.proof;
+  request.count_instructions = job.count && !job.proof;
   request.limits.cpu_time =
       job.proof ? CpuTimeLimit(*job.proof) : absl::ToChronoNanoseconds(limits_.cpu_time);
   request.stall_limit = limits_.stalled;
@@ -250,7 +257,7 @@ absl::Status DecoderRunner::RunToDigest(const Job& job, std::string_view encoded
                                         const Digest& digest, const CallContext& context,
                                         std::string* decoded, vx::DecodeResult& result) {
   if (decoded != nullptr) decoded->reserve(length);
-  absl::StatusOr<Decoded> run = RunOnBytes(job, encoded, context, decoded);
+  absl::StatusOr<Decoded> run = RunOnBytes(job, {&encoded, 1}, context, decoded);
   if (!run.ok()) return run.status();
   result = std::move(run->run);
   if (Succeeded(result.outcome) && run->size == length && run->digest == digest) {
@@ -261,11 +268,10 @@ absl::Status DecoderRunner::RunToDigest(const Job& job, std::string_view encoded
                             " bytes with digest ", digest.ToString(), "; ", Explain(result)));
 }
 
-absl::StatusOr<DecoderRunner::Decoded> DecoderRunner::RunOnBytes(const Job& job,
-                                                                 std::string_view encoded,
-                                                                 const CallContext& context,
-                                                                 std::string* decoded) {
-  StringSource source(encoded);
+absl::StatusOr<DecoderRunner::Decoded> DecoderRunner::RunOnBytes(
+    const Job& job, std::span<const std::string_view> encoded, const CallContext& context,
+    std::string* decoded) {
+  BytesSource source(encoded);
   CheckingSink sink(job.max_output, decoded);
   absl::StatusOr<vx::DecodeResult> run = Run(job, source, sink, context);
   if (!run.ok()) return run.status();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,6 +71,7 @@ class DecoderRunner {
     // time, so they aren't counted again, which is slower, but taken to be these; and a limit to
     // its CPU time ends what has gone wrong.
     std::optional<archive::v1::Cost> proof;
+    bool count = true;  // whether instructions are counted where there is no proof
     vx::DecodeSession* session = nullptr;  // as in a DecodeRequest
     // Whether source and sink may block for long: then others may run in the meantime.
     bool yields = false;
@@ -93,9 +95,9 @@ class DecoderRunner {
     Digest digest;
   };
 
-  // Decodes bytes in memory, however that ends, and puts what comes out into `decoded` unless that
-  // is null. Else as Run.
-  absl::StatusOr<Decoded> RunOnBytes(const Job& job, std::string_view encoded,
+  // Decodes bytes in memory, pieces one after another, however that ends, and puts what comes out
+  // into `decoded` unless that is null. Else as Run.
+  absl::StatusOr<Decoded> RunOnBytes(const Job& job, std::span<const std::string_view> encoded,
                                      const CallContext& context, std::string* decoded);
 
   // Decodes encoded bytes that have to give `length` bytes of that digest. DECODER_FAILED, saying

@@ -74,9 +74,23 @@ bool IsTiff(std::string_view head) {
 // ISO/IEC 15444-1, I.5.1, and the beginning of a codestream (A.4.1, A.5.1).
 bool IsJp2(std::string_view head) { return head.starts_with("\0\0\0\x0cjP  \r\n\x87\n"sv); }
 bool IsJ2k(std::string_view head) { return head.starts_with("\xff\x4f\xff\x51"sv); }
-bool IsPgm(std::string_view head) { return head.starts_with("P5\n"sv); }
-bool IsPpm(std::string_view head) { return head.starts_with("P6\n"sv); }
+
+// A binary Netpbm file's magic number is followed by any white space.
+bool IsNetpbm(std::string_view head, std::string_view magic) {
+  return head.size() > magic.size() && head.starts_with(magic) &&
+         absl::ascii_isspace(static_cast<unsigned char>(head[magic.size()]));
+}
+bool IsPgm(std::string_view head) { return IsNetpbm(head, "P5"sv); }
+bool IsPpm(std::string_view head) { return IsNetpbm(head, "P6"sv); }
 bool IsPam(std::string_view head) { return head.starts_with("P7\n"sv); }
+
+// "BM", two reserved fields, and as the size of the second header one that there is.
+bool IsBmp(std::string_view head) {
+  if (head.size() < 18 || !head.starts_with("BM"sv) || head.substr(6, 4) != "\0\0\0\0"sv) return false;
+  const auto size = static_cast<uint8_t>(head[14]);
+  return head.substr(15, 3) == "\0\0\0"sv &&
+         (size == 12 || size == 40 || size == 52 || size == 56 || size == 108 || size == 124);
+}
 bool IsPdf(std::string_view head) { return head.starts_with("%PDF-"sv); }
 
 constexpr Format kFormats[] = {
@@ -90,7 +104,7 @@ constexpr Format kFormats[] = {
     {"vorbis", "audio/ogg", "", ".ogg", true, IsVorbis, "vorbis", "", true},
     {"opus", "audio/ogg", "", ".opus", true, IsOpus, "opus", "", true},
     {"mp3", "audio/mpeg", "fmt/134", ".mp3", true, IsMp3, "mp3", "", true},
-    {"wav", "audio/wav", "", ".wav", false, IsWav, "", ""},
+    {"wav", "audio/wav", "", ".wav", false, IsWav, "", "", false, "flac"},
     {"tar", "application/x-tar", "x-fmt/265", ".tar", false, IsTar, "", ""},
     {"zip", "application/zip", "x-fmt/263", ".zip", true, IsZip, "", ""},
     {"png", "image/png", "", ".png", true, IsPng, "png", "", true},
@@ -100,9 +114,10 @@ constexpr Format kFormats[] = {
     {"tiff", "image/tiff", "fmt/353", ".tif", false, IsTiff, "tiff", "", true},
     {"jp2", "image/jp2", "x-fmt/392", ".jp2", true, IsJp2, "jp2", "", true},
     {"j2k", "image/x-jp2-codestream", "", ".j2k", true, IsJ2k, "jp2", "", true},
-    {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", ""},
-    {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", ""},
-    {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", ""},
+    {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", "", false, "png"},
+    {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", "", false, "png"},
+    {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", "", false, "png"},
+    {"bmp", "image/bmp", "", ".bmp", false, IsBmp, "", "", false, "png"},
     {"pdf", "application/pdf", "", ".pdf", false, IsPdf, "", ""},
 };
 

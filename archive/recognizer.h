@@ -21,6 +21,7 @@ struct Format {
   std::string_view argument;
   // Whether that is another format of the same content, and not what was packed into it.
   bool converts = false;
+  std::string_view codec = "";  // the codec for files of this format, where there is one of its own
 };
 
 // How many bytes of a file Recognize looks at.

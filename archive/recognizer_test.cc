@@ -50,6 +50,26 @@ TEST(RecognizerTest, KnowsWhatHasADecoder) {
   EXPECT_EQ(MediaType("RIFF\x24\0\0\0WAVEfmt "s), "audio/wav");
 }
 
+TEST(RecognizerTest, KnowsWhatHasACodecOfItsOwn) {
+  const auto codec_of = [](const std::string& head) {
+    const Format* format = Recognize(head);
+    return format == nullptr ? "" : std::string(format->codec);
+  };
+  EXPECT_EQ(codec_of("RIFF\x24\0\0\0WAVEfmt "s), "flac");
+  for (const char* head : {"P5\n1 1", "P5 1 1", "P6\t1 1", "P7\nWIDTH"}) {
+    EXPECT_EQ(codec_of(head), "png") << head;
+  }
+  EXPECT_EQ(codec_of("P6"), "");
+  EXPECT_EQ(codec_of("P61"), "");
+  const std::string bmp = "BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"s;
+  EXPECT_EQ(codec_of(bmp), "png");
+  EXPECT_EQ(MediaType(bmp), "image/bmp");
+  EXPECT_EQ(codec_of(bmp.substr(0, 17)), "");
+  EXPECT_EQ(codec_of(bmp.substr(0, 14) + "\x29\0\0\0"s), "");
+  EXPECT_EQ(codec_of("BMW drivers' club"), "");
+  EXPECT_EQ(codec_of(kGzip), "");
+}
+
 TEST(RecognizerTest, DoesNotTakeForGzipWhatHasReservedFlagsOrIsTooShort) {
   std::string reserved = kGzip;
   reserved[3] = '\x20';

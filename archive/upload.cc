@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "archive/blob.h"
 #include "archive/call_context.h"
+#include "archive/encoder.h"
 #include "archive/errors.h"
 #include "archive/fold.h"
 #include "archive/log.h"
@@ -67,7 +68,8 @@ ChunkedUpload::ChunkedUpload(Core& core, PutSpec spec, const Codec* codec,
       codec_(codec),
       context_(std::move(context)),
       object_decoder_(std::move(object_decoder)),
-      session_(core.runner.NewSession()),
+      encoding_(core.runner.NewSession()),
+      proving_(core.runner.NewSession()),
       share_(core.budget) {
   if (!spec_.decoding) return;
   *manifest_.mutable_object_decode()->mutable_decode() =
@@ -113,30 +115,43 @@ absl::Status ChunkedUpload::FlushChunk() {
     format_ = Recognize(buffer_);
     media_type_ = MediaType(buffer_);
   }
-  const Digest digest = Digest::Of(buffer_);
-  const Codec* codec = codec_;
-  uint64_t most = UINT64_MAX;
-  if (codec == nullptr) {
-    codec = format_ != nullptr && format_->compressed ? &StoreCodec() : &GeneralCodec();
-    most = codec->decoder.empty() ? UINT64_MAX : MostWorthwhile(buffer_.size());
+  const std::vector<const Codec*> codecs = CodecsToTry();
+  if (manifest_.chunk_count() == 0 && !codecs.empty() && codecs[0]->is_for_a_format) {
+    head_ = buffer_.substr(0, kEncoderHead);
   }
-  absl::Status stored = absl::OkStatus();
-  bool done = false;
-  if (!codec->decoder.empty()) {
-    if (std::optional<std::string> encoded = codec->encode(buffer_, most)) {
-      stored = StoreChunk(*codec, *std::move(encoded), digest);
-      done = ReasonName(stored) != "DECODER_FAILED";
-      if (!done) {
-        Log(LogLevel::kError,
-            absl::StrCat("codec ", Absl(codec->name),
-                         " failed its proof, the chunk is stored raw: ", spec_.ns, "/", spec_.name,
-                         ", offset ", persisted_, ": ", stored.message()));
-      }
+  const Digest digest = Digest::Of(buffer_);
+  const ChunkToEncode chunk{.bytes = buffer_, .offset = persisted_, .head = head_};
+  const uint64_t most = codec_ != nullptr ? UINT64_MAX : MostWorthwhile(buffer_.size());
+  std::optional<absl::Status> stored;
+  for (auto codec = codecs.begin(); !stored && codec != codecs.end(); ++codec) {
+    absl::StatusOr<std::optional<std::string>> encoded =
+        EncodeChunk(core_.runner, **codec, chunk, most, encoding_.get(), context_);
+    if (!encoded.ok()) return encoded.status();
+    if (!*encoded) continue;
+    stored = StoreChunk(**codec, **std::move(encoded), digest);
+    if (ReasonName(*stored) == "DECODER_FAILED") {
+      Log(LogLevel::kError, absl::StrCat("codec ", Absl((*codec)->name),
+                                         " failed its proof and is not used for a chunk: ",
+                                         spec_.ns, "/", spec_.name, ", offset ", persisted_, ": ",
+                                         stored->message()));
+      stored.reset();
     }
   }
-  if (!done) stored = StoreChunk(StoreCodec(), "", digest);
+  if (!stored) stored = StoreChunk(StoreCodec(), "", digest);
   buffer_.clear();
-  return stored;
+  return *stored;
+}
+
+// Those that may do for the chunk in the buffer, the best first.
+std::vector<const Codec*> ChunkedUpload::CodecsToTry() const {
+  const Codec* first = codec_;
+  if (first == nullptr && format_ != nullptr) {
+    first = format_->compressed ? &StoreCodec() : FindCodec(format_->codec);
+  }
+  if (first == nullptr) return {&GeneralCodec()};
+  if (first->encoder.empty()) return {};
+  if (first->is_for_a_format) return {first, &GeneralCodec()};
+  return {first};
 }
 
 // Writes the buffer's bytes, encoded (or as they are, if the codec does nothing), and has them
@@ -169,7 +184,7 @@ absl::Status ChunkedUpload::StoreChunk(const Codec& codec, std::string encoded,
   }
 
   absl::StatusOr<DecodedBlob> proof = ReadBlob(core_.packs, core_.runner, appended->record, payload,
-                                               LocatorOfParts(), nullptr, session_.get(), context_);
+                                               LocatorOfParts(), nullptr, proving_.get(), context_);
   if (!proof.ok()) return proof.status();
 
   archive::v1::Chunk* chunk = chunks_.add_chunks();

@@ -41,6 +41,7 @@ class ChunkedUpload : public Upload {
  private:
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status FlushChunk();
+  std::vector<const Codec*> CodecsToTry() const;
   absl::Status StoreChunk(const Codec& codec, std::string encoded, const Digest& digest);
   absl::Status FlushChunkList();
   absl::Status AppendBytes(std::string_view bytes);
@@ -62,11 +63,13 @@ class ChunkedUpload : public Upload {
   const CallContext context_;
   const std::shared_ptr<const std::string> object_decoder_;  // the image that the put names
 
-  const std::unique_ptr<vx::DecodeSession> session_;  // of the chunks' proofs
+  const std::unique_ptr<vx::DecodeSession> encoding_;  // of the chunks' encoders
+  const std::unique_ptr<vx::DecodeSession> proving_;   // of their proofs
 
   IngestBudget::Share share_;
   uint64_t room_ = 0;    // bytes that the share allows the buffer
   std::string buffer_;   // the chunk that is being filled
+  std::string head_;     // the object's beginning, once there is a chunk and if encoders need it
   absl::Status failed_;  // an upload that has failed stays so
   Hasher hasher_;
   uint64_t size_ = 0;

@@ -1,5 +1,6 @@
 #include "archive/testing/archive_fixture.h"
 
+#include <bzlib.h>
 #include <zlib.h>
 
 #include <cstdlib>
@@ -97,6 +98,30 @@ std::string Gzip(std::string_view bytes) {
   out.resize(stream.total_out);
   deflateEnd(&stream);
   return out;
+}
+
+std::string Bzip2(std::string_view bytes) {
+  auto size = static_cast<unsigned>(bytes.size() + bytes.size() / 100 + 600);
+  std::string out(size, '\0');
+  BZ2_bzBuffToBuffCompress(out.data(), &size, const_cast<char*>(bytes.data()),
+                           static_cast<unsigned>(bytes.size()), 9, 0, 0);
+  out.resize(size);
+  return out;
+}
+
+std::string WavHeader(size_t bytes) {
+  const auto le32 = [](uint64_t value) {
+    std::string out;
+    for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
+    return out;
+  };
+  constexpr uint64_t kRate = 44100, kFrame = 4;
+  return "RIFF" + le32(36 + bytes) + "WAVEfmt " + le32(16) + le32(2 << 16 | 1) + le32(kRate) +
+         le32(kRate * kFrame) + le32(16 << 16 | kFrame) + "data" + le32(bytes);
+}
+
+std::string PpmHeader(size_t width, size_t height) {
+  return absl::StrCat("P6\n", width, " ", height, "\n255\n");
 }
 
 std::string ContentOf(std::string_view name) {
