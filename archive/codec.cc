@@ -122,7 +122,7 @@ std::optional<std::string> Lz4(std::string_view chunk, uint64_t most) {
 
 const std::vector<Codec>& Codecs() {
   static const auto* codecs = new std::vector<Codec>{
-      {"store", "", "", Store},      {"deflate", "zlib", "zlib", Deflate},
+      {"store", "", "", Store},      {"deflate", "zlib", "--format=zlib", Deflate},
       {"bzip2", "bzip2", "", Bzip2}, {"zstd", "zstd", "", Zstd},
       {"xz", "xz", "", Xz},          {"brotli", "brotli", "", Brotli},
       {"lz4", "lz4", "", Lz4},

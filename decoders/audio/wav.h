@@ -114,13 +114,6 @@ static inline void WavPutReal(float sample) {
   }
 }
 
-/* The arguments of a decoder whose samples are real numbers: none, or `float` for a WAV of them. */
-static inline int WavParseArguments(const char* decoder, int argc, char** argv) {
-  if (argc <= 1) return 0;
-  if (argc == 2 && strcmp(argv[1], "float") == 0) return 1;
-  vx_fail(decoder, "the only argument may be float", 2);
-}
-
 /* Writes the padding. */
 static void WavEnd(void) {
   WavPut(0, wav_pad);

@@ -262,9 +262,5 @@ TEST(GifDecoderTest, JunkAfterTheImageIsRefused) {
   EXPECT_TRUE(run.output == Expected(7, 6, TwoFrames()));
 }
 
-TEST(GifDecoderTest, TakesNoArguments) {
-  ExpectTakesNoArguments(kGuest, Encode(7, 6, TwoFrames()));
-}
-
 }  // namespace
 }  // namespace vxa::decoders

@@ -290,7 +290,5 @@ TEST(Jp2DecoderTest, OtherFormatsAreRefused) {
   ExpectRefused(kGuest, "text", {}, "jp2: not a JPEG 2000 codestream, at byte 0 of the input\n");
 }
 
-TEST(Jp2DecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode(kBare)); }
-
 }  // namespace
 }  // namespace vxa::decoders

@@ -231,7 +231,5 @@ TEST(JpegDecoderTest, MoreThanMemoryHasRoomForIsRefused) {
   EXPECT_THAT(run.diagnostics, HasSubstr("Insufficient memory"));
 }
 
-TEST(JpegDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Rgb(8, 8)); }
-
 }  // namespace
 }  // namespace vxa::decoders

@@ -230,15 +230,6 @@ TEST(Lz4DecoderTest, JunkAfterAFrameIsRefusedAtItsPlace) {
   }
 }
 
-TEST(Lz4DecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "lz4"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "lz4: takes no arguments\n");
-  }
-}
-
 TEST(Lz4DecoderTest, AFrameCutOffAnywhereIsRefused) {
   std::string data = Sample(1000);
   ExpectCutOffIsRefused(kGuest, Encode(data, {}, 300), data);

@@ -309,7 +309,5 @@ TEST(TiffDecoderTest, FlippedBitsEndCleanly) {
       kGuest, Encode({{.width = 9, .height = 9, .separate = true, .tile = 16}, kSmall}, "w8"), 5);
 }
 
-TEST(TiffDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode({kSmall})); }
-
 }  // namespace
 }  // namespace vxa::decoders

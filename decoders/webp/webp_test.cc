@@ -239,7 +239,5 @@ TEST(WebpDecoderTest, ACanvasLargerThanMemoryIsRefused) {
   EXPECT_THAT(run.diagnostics, HasSubstr("out of memory, at byte 12 of the input\n"));
 }
 
-TEST(WebpDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode(5, 5, 3)); }
-
 }  // namespace
 }  // namespace vxa::decoders

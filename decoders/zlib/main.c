@@ -1,29 +1,25 @@
 /* The zlib decoder: gzip (RFC 1952), zlib (RFC 1950) and raw deflate (RFC 1951) streams.
  *
- *   zlib.vx [raw | zlib | gzip]
+ *   zlib.vx [--format=raw|zlib|gzip]
  *
- * Without an argument the header tells gzip from zlib; raw deflate has none and must be asked for.
+ * Without it the header tells gzip from zlib; raw deflate has none and must be asked for.
  * gzip members may follow each other, each with zero bytes after it; nothing may follow the others.
  */
-#include <string.h>
-
 #include "zlib.h"
 
 #define VX_STREAM z_stream
 #define VX_DECODER "zlib"
+#include "decoders/sdk/args.h"
 #include "decoders/sdk/stream.h"
 
 /* inflateInit2()'s windowBits. */
 enum Wrapper { kRaw = -MAX_WBITS, kZlib = MAX_WBITS, kGzip = MAX_WBITS + 16, kDetect = 0 };
 
-static enum Wrapper ParseArguments(int argc, char** argv) {
-  if (argc <= 1) return kDetect;
-  if (argc == 2) {
-    if (strcmp(argv[1], "raw") == 0) return kRaw;
-    if (strcmp(argv[1], "zlib") == 0) return kZlib;
-    if (strcmp(argv[1], "gzip") == 0) return kGzip;
-  }
-  vx_fail(kName, "the only argument may be raw, zlib or gzip", 2);
+VX_NOTE("parameter: --format=raw|zlib|gzip; the only one that is taken; else gzip and zlib\n");
+
+static enum Wrapper ParseFormat(const char* format) {
+  if (format == NULL) return kDetect;
+  return *format == 'r' ? kRaw : *format == 'z' ? kZlib : kGzip;
 }
 
 /* REQUIRES: the input's first bytes have been read. */
@@ -66,7 +62,8 @@ static void SkipZeros(void) {
 }
 
 int main(int argc, char** argv) {
-  enum Wrapper wrapper = ParseArguments(argc, argv);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  enum Wrapper wrapper = ParseFormat(vx_argument(argv, "--format"));
   StartOutput();
   if (!Refill()) Fail("the input is empty");
   if (wrapper == kDetect) wrapper = Detect();

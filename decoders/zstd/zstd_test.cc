@@ -204,15 +204,6 @@ TEST(ZstdDecoderTest, JunkAfterAFrameIsRefusedAtItsPlace) {
   }
 }
 
-TEST(ZstdDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "zstd"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "zstd: takes no arguments\n");
-  }
-}
-
 TEST(ZstdDecoderTest, AFrameCutOffAnywhereIsRefused) {
   std::string data = Sample(1500);
   for (int checksum : {0, 1}) {
