@@ -390,5 +390,24 @@ TEST(FlacDecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/flac/flac.vx"), 98304u);
 }
 
+TEST(FlacDecoderTest, GivesTheFirstSecondsAndTheirSizes) {
+  for (unsigned bits : {8, 16}) {  // of which 8 need padding
+    for (bool can_seek : {false, true}) {
+      Encoding encoding = {.channels = 1, .bits = bits, .rate = 8001, .can_seek = can_seek};
+      encoding.frames = 20000;
+      const std::string all = Encode(encoding);
+      encoding.frames = 8001;
+      encoding.can_seek = true;
+      std::string second = Wav(Encode(encoding));
+      if (!can_seek) second = WithoutSizes(second.substr(0, 44 + 8001 * bits / 8));
+      ExpectDecodes(kGuest, all + "junk", {"--seconds=1"}, second);
+      ExpectDecodes(kGuest, all, {"--seconds=3"}, Decode(all).output);
+    }
+  }
+  const GuestRun both = RunGuest(kGuest, {"--seconds=1", "--restore"}, "");
+  EXPECT_EQ(both.exit_status, 2u);
+  EXPECT_EQ(both.diagnostics, "flac: --restore and --seconds exclude each other\n");
+}
+
 }  // namespace
 }  // namespace vxa::decoders

@@ -1,7 +1,7 @@
 /* The FLAC decoder: a native FLAC stream (RFC 9639) to WAV, perhaps with an ID3v2 tag before it;
  * nothing may follow it.
  *
- *   flac.vx [--restore]
+ *   flac.vx [--restore | --seconds=N]
  *
  * --restore gives back the very file that was encoded, if the encoder kept what is not samples
  * in APPLICATION blocks of the kind "vxaw": first a byte, '<' or '>', then bytes of the file, all
@@ -24,8 +24,9 @@ static const char kName[] = "flac";
 
 VX_NOTE(
     "output: audio/wav .wav\n"
-    "parameter: --restore; the WAV file that was encoded, byte for byte, if its encoder kept what "
-    "is not samples\n");
+    "parameter: --restore; the WAV file that was encoded, byte for byte, if its encoder kept the "
+    "rest\n"
+    "preview: --seconds=N; the first N seconds\n");
 
 static FLAC__StreamDecoder* decoder;
 static int restore;            /* --restore */
@@ -166,6 +167,8 @@ static FLAC__StreamDecoderWriteStatus Write(const FLAC__StreamDecoder* unused,
 int main(int argc, char** argv) {
   VX_CHECK_ARGUMENTS(kName, argv);
   restore = vx_argument(argv, "--restore") != NULL;
+  wav_seconds = vx_argument_number(argv, "--seconds");
+  if (restore && wav_seconds != 0) vx_fail(kName, "--restore and --seconds exclude each other", 2);
   decoder = FLAC__stream_decoder_new();
   if (decoder == NULL) FailAt("out of memory", 0);
   FLAC__stream_decoder_set_md5_checking(decoder, 1);

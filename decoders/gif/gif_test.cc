@@ -262,5 +262,10 @@ TEST(GifDecoderTest, JunkAfterTheImageIsRefused) {
   EXPECT_TRUE(run.output == Expected(7, 6, TwoFrames()));
 }
 
+TEST(GifDecoderTest, GivesPngOfTheFirstFrame) {
+  ExpectGivesPng(kGuest, Encode(7, 6, TwoFrames()));
+  ExpectGivesPng(kGuest, Encode(7, 6, TwoFrames()) + "junk");
+}
+
 }  // namespace
 }  // namespace vxa::decoders

@@ -288,5 +288,11 @@ TEST(Mp3DecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/mp3/mp3.vx"), 196608u);
 }
 
+TEST(Mp3DecoderTest, GivesTheFirstSeconds) {
+  const std::string encoded = Encode({.rate = 16000, .bit_rate = 24, .frames = 40000});
+  ExpectFirstSeconds(kGuest, encoded, {}, 44, 16000 * 4);
+  ExpectFirstSeconds(kGuest, encoded, {"--float"}, WavHeader(16000, 2, true, 3).size(), 16000 * 8);
+}
+
 }  // namespace
 }  // namespace vxa::decoders

@@ -373,5 +373,10 @@ TEST(OpusDecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/opus/opus.vx"), 196608u);
 }
 
+TEST(OpusDecoderTest, GivesTheFirstSeconds) {
+  const std::string encoded = Encode({.channels = 3, .frames = 120000, .family = 1});
+  ExpectFirstSeconds(kGuest, encoded, {}, WavHeader(48000, 3, false, 7).size(), 48000 * 6);
+}
+
 }  // namespace
 }  // namespace vxa::decoders

@@ -20,4 +20,10 @@ const char* vx_argument(char** argv, const char* name);
  * takes numbers. */
 unsigned long long vx_argument_number(char** argv, const char* name);
 
+/* The first `size` > 0 bytes of the input, which `--dictionary=N` says are no part of what is to be
+ * decoded, in memory that malloc() gave; ends the guest with status 1 if there are fewer, or it is
+ * larger than this. */
+#define VX_LARGEST_DICTIONARY (128u << 20)
+unsigned char* vx_read_dictionary(const char* decoder, unsigned long long size);
+
 #endif /* DECODERS_SDK_ARGS_H_ */

@@ -27,6 +27,10 @@ void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& en
 // refused with `NAME: why, at byte N of the input`.
 void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride = 1);
 
+// Expects `guest` with --png to give a PNG of what it gives as the first image without, as libpng
+// reads it: samples of one or two bytes that fill them.
+void ExpectGivesPng(const std::string& guest, const std::string& encoded);
+
 // Expects `guest` to take no arguments.
 void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded);
 

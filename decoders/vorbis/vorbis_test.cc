@@ -300,5 +300,11 @@ TEST(VorbisDecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/vorbis/vorbis.vx"), 196608u);
 }
 
+TEST(VorbisDecoderTest, GivesTheFirstSeconds) {
+  const std::string encoded = Encode({.channels = 1, .rate = 11025, .frames = 25000});
+  ExpectFirstSeconds(kGuest, encoded, {}, 44, 11025 * 2);
+  ExpectFirstSeconds(kGuest, encoded, {"--float"}, WavHeader(11025, 1, true, 4).size(), 11025 * 4);
+}
+
 }  // namespace
 }  // namespace vxa::decoders

@@ -325,5 +325,34 @@ TEST(ZlibDecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/zlib/zlib.vx"), 65536u);
 }
 
+TEST(ZlibDecoderTest, TheInputMayBeginWithADictionary) {
+  for (size_t length : {3, 1000, 50000}) {
+    const std::string dictionary = Sample(length),
+                      argument = "--dictionary=" + std::to_string(length);
+    for (size_t size : {0, 100, 300000}) {
+      const std::string data = Sample(size);
+      const std::string zlib = Encode(data, {.window_bits = kZlib, .dictionary = dictionary});
+      ExpectDecodes(dictionary + zlib, {argument}, data);
+      ExpectDecodes(dictionary + zlib, {"--format=zlib", argument}, data);
+      ExpectDecodes(dictionary + Encode(data, {.window_bits = kRaw, .dictionary = dictionary}),
+                    {argument, "--format=raw"}, data);
+      ExpectDecodes(dictionary + Encode(data, {.window_bits = kZlib}), {argument}, data);
+    }
+  }
+}
+
+TEST(ZlibDecoderTest, AnotherDictionaryIsRefused) {
+  const std::string dictionary = Sample(1000);
+  const std::string encoded = Encode("data", {.window_bits = kZlib, .dictionary = dictionary});
+  ExpectRefused(FlipBit(dictionary, 77) + encoded, {"--dictionary=1000"},
+                "zlib: the stream needs another dictionary, at byte 1006 of the input\n");
+  ExpectRefused(dictionary + Gzip("data"), {"--dictionary=1000"},
+                "zlib: gzip has no dictionaries, at byte 1000 of the input\n");
+  ExpectRefused(dictionary, {"--dictionary=1001"},
+                "zlib: the input ends within the dictionary, at byte 1000 of the input\n");
+  ExpectRefused(dictionary, {"--dictionary=1000"},
+                "zlib: the input is empty, at byte 1000 of the input\n");
+}
+
 }  // namespace
 }  // namespace vxa::decoders
