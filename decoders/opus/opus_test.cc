@@ -374,7 +374,7 @@ TEST(OpusDecoderTest, IsSmall) {
 }
 
 TEST(OpusDecoderTest, GivesTheFirstSeconds) {
-  const std::string encoded = Encode({.channels = 3, .frames = 120000, .family = 1});
+  const std::string encoded = Encode({.channels = 3, .family = 1, .frames = 120000});
   ExpectFirstSeconds(kGuest, encoded, {}, WavHeader(48000, 3, false, 7).size(), 48000 * 6);
 }
 
