@@ -5,6 +5,7 @@
 #include <openjpeg-2.5/openjpeg.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -295,9 +296,10 @@ TEST(Jp2DecoderTest, OtherFormatsAreRefused) {
 
 TEST(Jp2DecoderTest, ScalesByLeavingResolutionsOut) {
   for (OPJ_CODEC_FORMAT format : {OPJ_CODEC_JP2, OPJ_CODEC_J2K}) {
-    const Jp2 how = {.width = 101, .height = 67, .format = format, .set = [](opj_cparameters_t* set) {
-                       set->numresolution = 6;
-                     }};
+    const Jp2 how = {
+        .width = 101, .height = 67, .format = format, .set = [](opj_cparameters_t* set) {
+          set->numresolution = 6;
+        }};
     const std::string encoded = Encode(how);
     for (int reduce = 1; reduce <= 5; ++reduce) {
       ExpectDecodes(kGuest, encoded, {"--scale=" + std::to_string(1 << reduce)},
@@ -311,12 +313,22 @@ TEST(Jp2DecoderTest, ScalesByLeavingResolutionsOut) {
   EXPECT_THAT(run.diagnostics, HasSubstr("resolutions"));
 }
 
-TEST(Jp2DecoderTest, GivesPng) {
+TEST(Jp2DecoderTest, GivesPngWithSamplesStretchedToFullBytes) {
   for (int channels = 1; channels <= 4; ++channels) {
-    for (int bits : {8, 16}) {
-      ExpectGivesPng(kGuest, Encode({.channels = channels,
-                                     .bits = bits,
-                                     .space = channels < 3 ? OPJ_CLRSPC_GRAY : OPJ_CLRSPC_SRGB}));
+    for (int bits : {1, 3, 8, 10, 12, 16}) {
+      SCOPED_TRACE(testing::Message() << channels << " " << bits);
+      const Jp2 how = {.channels = channels,
+                       .bits = bits,
+                       .space = channels < 3 ? OPJ_CLRSPC_GRAY : OPJ_CLRSPC_SRGB};
+      Jp2 full = how;
+      full.bits = bits > 8 ? 16 : 8;
+      const std::string picture = Picture(how.width, how.height, 2 * channels);
+      const double ratio = ((1 << full.bits) - 1.0) / ((1 << bits) - 1);
+      const GuestRun run = RunGuest(kGuest, {"--png"}, Encode(how));
+      EXPECT_EQ(run.exit_status, 0u);
+      EXPECT_TRUE(ReadPng(run.output) == AsImage(full, [&](size_t i) {
+                    return static_cast<int>(std::lround(Sample(how, picture, i) * ratio));
+                  }));
     }
   }
 }

@@ -37,9 +37,12 @@ static OPJ_OFF_T OnSkip(OPJ_OFF_T count, void* context) {
 /* The first is the most precise. */
 static void OnError(const char* message, void* context) {
   static char why[256];
-  size_t length = strcspn(message, "\n");
+  size_t length = strlen(message);
   if (length >= sizeof why) length = sizeof why - 1;
   memcpy(why, message, length);
+  while (length > 0 && why[length - 1] == '\n') why[--length] = '\0';
+  for (char* c = why; *c; c++)
+    if (*c == '\n') *c = ' ';
   FailAt(why, position);
 }
 

@@ -252,8 +252,7 @@ TEST(JpegDecoderTest, GivesPng) {
   ExpectGivesPng(kGuest, Rgb(20, 10) + Rgb(30, 20));
   ExpectGivesPng(kGuest, Rgb(20, 10) + "junk");
   ExpectRefused(kGuest, Encode(JCS_CMYK, 4, 5, 3), {"--png"},
-                "jpeg: PNG has no CMYK, at byte " +
-                    std::to_string(Encode(JCS_CMYK, 4, 5, 3).size()) + " of the input\n");
+                "jpeg: PNG has no CMYK, at byte 0 of the input\n");
 }
 
 }  // namespace

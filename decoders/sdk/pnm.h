@@ -156,10 +156,11 @@ static inline void PngByte(unsigned byte) {
   png.block[png.filled++] = (unsigned char)byte;
 }
 
-__attribute__((noinline, unused)) static void PngBegin(PnmKind kind, unsigned width, unsigned height, unsigned maxval) {
+__attribute__((noinline, unused)) static void PngBegin(PnmKind kind, unsigned width,
+                                                       unsigned height, unsigned maxval) {
   static const unsigned kSamples[] = {1, 2, 3, 4}, kColors[] = {0, 4, 2, 6};
-  if (kind == PNM_CMYK) Fail("PNG has no CMYK");
-  if ((width | height) >> 31 != 0) Fail("too large for PNG");
+  if (kind == PNM_CMYK) FailAt("PNG has no CMYK", 0);
+  if ((width | height) >> 31 != 0) FailAt("too large for PNG", 0);
   for (unsigned i = 0; i < 256; i++) {
     png.crcs[i] = i;
     for (int bit = 0; bit < 8; bit++)
@@ -221,8 +222,8 @@ __attribute__((noinline, unused)) static void PngPutSamples(const unsigned char*
   }
 }
 
-/* Samples of the image that was begun: bytes, or where maxval is over 255 two bytes each, the higher
- * one first. */
+/* Samples of the image that was begun: bytes, or where maxval is over 255 two bytes each, the
+ * higher one first. */
 static inline void PutSamples(const void* samples, size_t size) {
   if (as_png)
     PngPutSamples(samples, size);

@@ -23,7 +23,32 @@ void ExpectSaysWhyAndWhere(const std::string& guest, const GuestRun& run) {
               testing::MatchesRegex(Name(guest) + ": .*, at byte [0-9]+ of the input\n"));
 }
 
-// The image in a PNG, as decoders without --png give it.
+}  // namespace
+
+std::string Picture(int width, int height, int channels, int seed) {
+  std::string samples;
+  uint32_t state = static_cast<uint32_t>(seed) * 7919u + 1;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int channel = 0; channel < channels; ++channel) {
+        state = state * 1664525u + 1013904223u;
+        const int edge = (x / 5 + y / 7 + channel + seed) % 3 == 0 ? 90 : 0;
+        samples += static_cast<char>(x * (3 + channel) + y * (5 - channel) + edge + (state >> 28));
+      }
+    }
+  }
+  return samples;
+}
+
+std::string Image(const std::string& type, int depth, int width, int height, int maxval,
+                  const std::string& samples) {
+  const std::string w = std::to_string(width), h = std::to_string(height),
+                    max = std::to_string(maxval);
+  if (type == "P5" || type == "P6") return type + "\n" + w + " " + h + "\n" + max + "\n" + samples;
+  return "P7\nWIDTH " + w + "\nHEIGHT " + h + "\nDEPTH " + std::to_string(depth) + "\nMAXVAL " +
+         max + "\nTUPLTYPE " + type + "\nENDHDR\n" + samples;
+}
+
 std::string ReadPng(std::string_view bytes) {
   png_structp png = png_create_read_struct(
       PNG_LIBPNG_VER_STRING, nullptr,
@@ -58,32 +83,6 @@ std::string ReadPng(std::string_view bytes) {
             (1 << png_get_bit_depth(png, info)) - 1, samples);
   png_destroy_read_struct(&png, &info, nullptr);
   return image;
-}
-
-}  // namespace
-
-std::string Picture(int width, int height, int channels, int seed) {
-  std::string samples;
-  uint32_t state = static_cast<uint32_t>(seed) * 7919u + 1;
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      for (int channel = 0; channel < channels; ++channel) {
-        state = state * 1664525u + 1013904223u;
-        const int edge = (x / 5 + y / 7 + channel + seed) % 3 == 0 ? 90 : 0;
-        samples += static_cast<char>(x * (3 + channel) + y * (5 - channel) + edge + (state >> 28));
-      }
-    }
-  }
-  return samples;
-}
-
-std::string Image(const std::string& type, int depth, int width, int height, int maxval,
-                  const std::string& samples) {
-  const std::string w = std::to_string(width), h = std::to_string(height),
-                    max = std::to_string(maxval);
-  if (type == "P5" || type == "P6") return type + "\n" + w + " " + h + "\n" + max + "\n" + samples;
-  return "P7\nWIDTH " + w + "\nHEIGHT " + h + "\nDEPTH " + std::to_string(depth) + "\nMAXVAL " +
-         max + "\nTUPLTYPE " + type + "\nENDHDR\n" + samples;
 }
 
 void ExpectEndsCleanly(const std::string& guest, const std::string& encoded) {

@@ -155,13 +155,14 @@ static void ReadCells(TIFF* tiff, const Page* page, uint32_t y) {
   for (unsigned plane = 0; plane < planes; plane++)
     for (uint32_t i = 0; i < page->across; i++, to += page->cell_size) {
       memset(to, 0, page->cell_size);
-      tmsize_t read =
-          page->tiled
-              ? TIFFReadEncodedTile(
-                    tiff, TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane), to,
-                    (tmsize_t)page->cell_size)
-              : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, (uint16_t)plane), to,
-                                     (tmsize_t)page->cell_size);
+      uint32_t number = page->tiled
+                            ? TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane)
+                            : TIFFComputeStrip(tiff, y, (uint16_t)plane);
+      /* Of one that isn't there libtiff makes up the length. */
+      if (TIFFGetStrileOffset(tiff, number) == 0) FailHere("a strip or tile is missing");
+      tmsize_t read = page->tiled
+                          ? TIFFReadEncodedTile(tiff, number, to, (tmsize_t)page->cell_size)
+                          : TIFFReadEncodedStrip(tiff, number, to, (tmsize_t)page->cell_size);
       if (read < 0) FailHere("damaged data");
     }
   in_samples = 0;

@@ -17,7 +17,6 @@ namespace vxa::decoders {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 const std::string kGuest = "decoders/tiff/tiff";
 
@@ -314,8 +313,10 @@ TEST(TiffDecoderTest, GivesPngOfTheFirstPage) {
   ExpectGivesPng(kGuest, Encode({kSmall, kSmall}));
   for (int bits : {8, 16}) {
     ExpectGivesPng(kGuest, Encode({{.width = 130, .channels = 4, .bits = bits}}));
-    ExpectGivesPng(kGuest, Encode({{.channels = 1, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
-    ExpectGivesPng(kGuest, Encode({{.channels = 2, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
+    ExpectGivesPng(kGuest,
+                   Encode({{.channels = 1, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
+    ExpectGivesPng(kGuest,
+                   Encode({{.channels = 2, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
   }
 }
 
@@ -332,7 +333,8 @@ TEST(TiffDecoderTest, DamageWithinSamplesIsNoticedThatLibtiffOnlyWarnsOf) {
     const GuestRun run = RunGuest(kGuest, {}, FlipBit(encoded, bit));
     EXPECT_EQ(run.failure, "");
     if (run.diagnostics.find("at scanline") != std::string::npos ||
-        run.diagnostics.find("at line") != std::string::npos) ++refused;
+        run.diagnostics.find("at line") != std::string::npos)
+      ++refused;
   }
   EXPECT_GT(refused, 0);
 }
@@ -355,9 +357,9 @@ TEST(TiffDecoderTest, ManyStripsNeedNoMoreMemoryThanOne) {
   GuestRun run = RunGuest(kGuest, {}, encoded);
   EXPECT_EQ(run.failure, "");
   EXPECT_EQ(run.exit_status, 1u);
-  EXPECT_THAT(run.diagnostics, Not(HasSubstr("memory")));
+  EXPECT_THAT(run.diagnostics, HasSubstr("tiff: a strip or tile is missing, at byte "));
   EXPECT_TRUE(run.output.starts_with("P6\n20000 60000\n255\n"));
-  EXPECT_GE(run.output.size(), 9u * 60000);
+  EXPECT_EQ(run.output.size(), 19u + 9 * 60000);
 }
 
 }  // namespace
