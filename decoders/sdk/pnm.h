@@ -156,7 +156,7 @@ static inline void PngByte(unsigned byte) {
   png.block[png.filled++] = (unsigned char)byte;
 }
 
-__attribute__((noinline, unused)) static void PngBegin(PnmKind kind, unsigned width,
+__attribute__((cold, noinline, unused)) static void PngBegin(PnmKind kind, unsigned width,
                                                        unsigned height, unsigned maxval) {
   static const unsigned kSamples[] = {1, 2, 3, 4}, kColors[] = {0, 4, 2, 6};
   if (kind == PNM_CMYK) FailAt("PNG has no CMYK", 0);
