@@ -10,7 +10,8 @@
 #define VX_CHECK_ARGUMENTS(decoder, argv) \
   vx_check_arguments(decoder, argv, vx_note.text, vx_note.text_size)
 
-void vx_check_arguments(const char* decoder, char** argv, const char* note, unsigned note_size);
+__attribute__((cold)) void vx_check_arguments(const char* decoder, char** argv, const char* note,
+                                              unsigned note_size);
 
 /* What was given as `name`, "--scale" of "--scale=2": the value "2", "" if there is none, NULL if
  * `name` wasn't given. */

@@ -55,8 +55,8 @@ static void DecodeAnimation(const unsigned char* data, size_t size) {
     int time;
     if (!WebPAnimDecoderGetNext(decoder, &canvas, &time)) {
       WebPIterator at;
-      WebPDemuxGetFrame(WebPAnimDecoderGetDemuxer(decoder), (int)frame, &at);
-      FailAt("damaged frame", (unsigned long long)(at.fragment.bytes - data));
+      int found = WebPDemuxGetFrame(WebPAnimDecoderGetDemuxer(decoder), (int)frame, &at);
+      FailAt("damaged frame", found ? (unsigned long long)(at.fragment.bytes - data) : 12);
     }
     PutHeader(PNM_RGB_ALPHA, info.canvas_width, info.canvas_height, 255);
     PutSamples(canvas, (size_t)info.canvas_width * info.canvas_height * 4);
