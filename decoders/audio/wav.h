@@ -56,7 +56,8 @@ static unsigned WavMask(unsigned channels) {
 /* Writes the header. `frames` follow, of those that are wanted, or WAV_UNKNOWN_LENGTH. */
 static void WavBegin(const struct WavFormat* format, unsigned long long frames) {
   wav_format = *format;
-  if (wav_seconds != 0 && wav_seconds < ~0ull / format->rate / format->channels) {
+  if (wav_seconds != 0 && format->rate != 0 &&
+      wav_seconds < ~0ull / format->rate / format->channels) {
     const unsigned long long wanted = wav_seconds * format->rate;
     if (frames != WAV_UNKNOWN_LENGTH && frames > wanted) frames = wanted;
     wav_left = wanted * format->channels;

@@ -404,6 +404,13 @@ TEST(FlacDecoderTest, GivesTheFirstSecondsAndTheirSizes) {
       ExpectDecodes(kGuest, all, {"--seconds=3"}, Decode(all).output);
     }
   }
+  // A header may leave the rate out: there are no seconds then.
+  std::string encoded = Encode({.channels = 1, .rate = 123457});
+  encoded.replace(kStreamInfo + 10, 2, 2, '\0');
+  encoded[kStreamInfo + 12] = static_cast<char>(encoded[kStreamInfo + 12] & 0x0f);
+  const GuestRun all = Decode(encoded);
+  EXPECT_EQ(all.exit_status, 0u);
+  ExpectDecodes(kGuest, encoded, {"--seconds=1"}, all.output);
   const GuestRun both = RunGuest(kGuest, {"--seconds=1", "--restore"}, "");
   EXPECT_EQ(both.exit_status, 2u);
   EXPECT_EQ(both.diagnostics, "flac: --restore and --seconds exclude each other\n");

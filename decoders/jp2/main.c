@@ -9,8 +9,7 @@
 VX_NOTE(
     "output: image/x-portable-anymap .pnm\n"
     "preview: --png -> image/png .png; the first image, or the only one, for the web\n"
-    "preview: --scale=2|4|8|16|32; each side by that smaller, if the image has as many "
-    "resolutions\n");
+    "preview: --scale=2|4|8|16|32; sides that many times smaller, if it has such a resolution\n");
 
 static unsigned char* data;
 static size_t data_size;

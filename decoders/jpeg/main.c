@@ -12,7 +12,7 @@
 VX_NOTE(
     "output: image/x-portable-anymap .pnm\n"
     "preview: --png -> image/png .png; the first image, or the only one, for the web\n"
-    "preview: --scale=2|4|8; each side by 2, 4 or 8 smaller\n");
+    "preview: --scale=2|4|8; sides 2, 4 or 8 times smaller\n");
 
 static struct jpeg_source_mgr source;
 

@@ -1,5 +1,5 @@
-/* The TIFF decoder: the images of a file as decoders/README.md says. Keeps the input,
- * and a row of tiles or a strip.
+/* The TIFF decoder: the images of a file as decoders/README.md says. Keeps the input, and
+ * a row of tiles or a strip.
  */
 #include <stdarg.h>
 #include <stdio.h>

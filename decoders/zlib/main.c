@@ -2,7 +2,7 @@
  *
  *   zlib.vx [--format=raw|zlib|gzip] [--dictionary=N]
  *
- * Without it the header tells gzip from zlib; raw deflate has none and must be asked for.
+ * Without --format the header tells gzip from zlib; raw deflate has none and must be asked for.
  * gzip members may follow each other, each with zero bytes after it; nothing may follow the others.
  */
 #include "zlib.h"
@@ -19,7 +19,7 @@ static uInt dictionary_size; /* 0: there is none */
 enum Wrapper { kRaw = -MAX_WBITS, kZlib = MAX_WBITS, kGzip = MAX_WBITS + 16, kDetect = 0 };
 
 VX_NOTE(
-    "parameter: --format=raw|zlib|gzip; the only one that is taken; else gzip and zlib\n"
+    "parameter: --format=raw|zlib|gzip; what is taken; without it gzip and zlib\n"
     "parameter: --dictionary=N; the first N bytes of the input are a dictionary\n");
 
 static enum Wrapper ParseFormat(const char* format) {
