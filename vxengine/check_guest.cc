@@ -304,6 +304,7 @@ class Check {
   std::optional<uint32_t> EndOf(std::vector<std::string> arguments, std::string_view input,
                                 const std::string& what) {
     Options options = options_;
+    options.profile = request_.profile.value_or(Profile::kVx2026);  // the input's need not do
     options.arguments = std::move(arguments);
     options.limits.instructions =
         std::min(options.limits.instructions,

@@ -65,6 +65,11 @@ TEST(CheckGuestTest, TellsTheSmallestProfile) {
   const CheckReport report = Check(CodeElf(fld1 + Exit(0)), "", {});
   EXPECT_TRUE(report.good) << report.text;
   EXPECT_THAT(report.text, HasSubstr("profile: vx-2026, "));
+  // Bad input may need the larger one: fld1 where argc isn't 1 is no fault.
+  const CheckReport larger =
+      Check(CodeElf(Bytes({0x83, 0x3c, 0x24, 0x01, 0x74, 0x02}) + fld1 + Copy()), "abc", {});
+  EXPECT_TRUE(larger.good) << larger.text;
+  EXPECT_THAT(larger.text, HasSubstr("profile: vx-2026-int, "));
 }
 
 TEST(CheckGuestTest, ATrapAStatusAndAnEndlessLoopAreWrong) {

@@ -45,6 +45,7 @@ def _impl(ctx):
         env = TOOL_ENV,
         mnemonic = "VxKit",
     )
+    return [DefaultInfo(files = depset([ctx.outputs.tar]), runfiles = ctx.runfiles([ctx.outputs.tar]))]
 
 vx_kit = rule(
     implementation = _impl,
