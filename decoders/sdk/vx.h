@@ -23,7 +23,8 @@ __attribute__((noreturn)) void vx_fail_at(const char* decoder, const char* why,
 __attribute__((noreturn)) void vx_fail(const char* decoder, const char* why, int status);
 
 /* What a decoder says of itself, in a note of its ELF file (type VX_NOTE_TYPE, name "VXA") for
- * people and servers: lines of UTF-8, `key: value`, whose keys README.md lists. At file scope:
+ * people and servers: lines of UTF-8, `key: value`, whose keys decoders/README.md lists. At file
+ * scope:
  *
  *   VX_NOTE("output: audio/wav .wav\n"
  *           "parameter: --float; 32-bit floating-point samples\n");
