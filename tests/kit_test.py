@@ -89,7 +89,7 @@ class KitTest(harness.TestCase):
         commands = [
             "make -C vxa-kit/template -s clean decoder.vx && cp vxa-kit/template/decoder.vx template.vx",
             # Objects and a link of its own; assert() has the file's name in it.
-            "cp vxa-kit/example/* . && (echo '#include <assert.h>'; sed 's/^int main.*/&assert(argc == 1);/' ilbm.c) > a.c"
+            "cp vxa-kit/example/*.* . && (echo '#include <assert.h>'; sed 's/^int main.*/&assert(argc == 1);/' ilbm.c) > a.c"
             " && vxcc -UNDEBUG -c \"$PWD/a.c\" -o a.o && vxcc -o assert.vx a.o -lm",
             "vxcc -g -Wall -Werror -o debug.vx ilbm.c",
             "vxcc -Wall -Werror -o ilbm.vx ilbm.c -lm",
@@ -116,7 +116,7 @@ class KitTest(harness.TestCase):
 
     def test_the_example_refuses_every_cut(self):
         folder = Folder(self)
-        self.ok(folder, "cp vxa-kit/example/* . && python3 make_sample.py && vxcc -o ilbm.vx ilbm.c")
+        self.ok(folder, "cp vxa-kit/example/*.* . && python3 make_sample.py && vxcc -o ilbm.vx ilbm.c")
         command = "for n in 0 5 12 47 48 300 2000 $(($(stat -c %s castle.iff) - 1)); do"
         self.ok(folder, command + " status=0; head -c $n castle.iff | vxrun ilbm.vx > out || status=$?;"
                 " [ $status = 1 ]; done")
