@@ -15,9 +15,11 @@
 namespace vx {
 namespace {
 
-constexpr uint64_t kMostInstructions = 100'000'000'000;
-// A part of an input may take so many times the whole's instructions, and this.
-constexpr uint64_t kPartFactor = 10, kPartInstructions = 100'000'000;
+// Of a run, where no smaller limit is given: so that what never ends does, and fits the host's
+// memory.
+constexpr uint64_t kMostInstructions = 100'000'000'000, kMostOutput = uint64_t{1} << 30;
+// Bad input may take so many times the good one's instructions and bytes of output, and these.
+constexpr uint64_t kBadFactor = 10, kBadInstructions = 100'000'000, kBadOutput = 16 << 20;
 
 class StringIo final : public Io {
  public:
@@ -182,9 +184,9 @@ class Check {
   // Counted, in the first way; settles the profile.
   bool FirstRun() {
     options_.count_instructions = true;
-    if (options_.limits.instructions == kUnlimited) {
-      options_.limits.instructions = kMostInstructions;
-    }
+    Limits& limits = options_.limits;
+    if (limits.instructions == kUnlimited) limits.instructions = kMostInstructions;
+    limits.output = std::min(limits.output, kMostOutput);
     options_.profile = request_.profile.value_or(Profile::kVx2026Int);
     if (!RunFirst()) return false;
     const Outcome& outcome = first_.outcome;
@@ -306,9 +308,11 @@ class Check {
     Options options = options_;
     options.profile = request_.profile.value_or(Profile::kVx2026);  // the input's need not do
     options.arguments = std::move(arguments);
+    const Counters& good = first_.outcome.counters;
     options.limits.instructions =
-        std::min(options.limits.instructions,
-                 first_.outcome.counters.instructions * kPartFactor + kPartInstructions);
+        std::min(options.limits.instructions, good.instructions * kBadFactor + kBadInstructions);
+    options.limits.output =
+        std::min(options.limits.output, good.bytes_out * kBadFactor + kBadOutput);
     const absl::StatusOr<CheckedRun> run = ways_[0].run(request_.program, options, input);
     if (!run.ok()) {
       faults_.push_back(absl::StrCat(what, ": ", run.status().message()));

@@ -30,7 +30,7 @@ struct Way {
       run;
 };
 
-// Those of this host. The first is the fastest.
+// Those of this host. The first can always be had.
 std::vector<Way> WaysOfThisHost();
 
 struct CheckRequest {
@@ -48,8 +48,8 @@ struct CheckReport {
 };
 
 // Runs the guest in every way, counted and not, on the input, then on parts of it and with an
-// argument that it can't know. Where no limit of instructions is given, there is one of 10^11 that
-// an endless guest runs into. REQUIRES: `ways` is not empty.
+// argument that it can't know. Where no limit of instructions is given, there is one of 10^11, and
+// one of 1 GiB of output, that an endless guest runs into. REQUIRES: `ways` is not empty.
 CheckReport CheckGuest(const CheckRequest& request, const std::vector<Way>& ways);
 
 }  // namespace vx

@@ -100,6 +100,18 @@ TEST(CheckGuestTest, ALoopOnAnUnknownArgumentIsWrong) {
               HasSubstr("WRONG: with the argument --no-such-argument: limit: instructions"));
 }
 
+TEST(CheckGuestTest, AFloodOnAnUnknownArgumentIsWrong) {
+  // Where argc isn't 1: writes for ever.
+  const std::string flood =
+      testing::Forever(testing::Write(VX_FD_OUTPUT, testing::kDataAddress, testing::kDataSize));
+  const CheckReport report =
+      Check(CodeElf(Bytes({0x83, 0x3c, 0x24, 0x01, 0x74, static_cast<uint8_t>(flood.size())}) +
+                    flood + Copy()),
+            "", {});
+  EXPECT_FALSE(report.good);
+  EXPECT_THAT(report.text, HasSubstr("WRONG: with the argument --no-such-argument: limit: output"));
+}
+
 TEST(CheckGuestTest, ATrapOnACutInputIsWrong) {
   // Reads 4 bytes, and traps where there are fewer: call; cmp eax, 4; je over ud2.
   const std::string code = testing::Call(VX_CALL_READ, 0, testing::kDataAddress, 4) +
