@@ -15,6 +15,7 @@
 namespace vx {
 namespace {
 
+using testing::BuildElf;
 using testing::Bytes;
 using testing::CodeElf;
 using testing::Copy;
@@ -89,6 +90,30 @@ TEST(CheckGuestTest, ATrapAStatusAndAnEndlessLoopAreWrong) {
 TEST(CheckGuestTest, DiagnosticsCannotSteerATerminal) {
   const CheckReport report = Check(TestGuest("fault"), "a\x1b[2J\\\nb", {"complain", "1"});
   EXPECT_THAT(report.text, HasSubstr("diagnostics: a\\x1b[2J\\x5c\ndiagnostics: b\n"));
+}
+
+TEST(CheckGuestTest, NotesAreShownAsFarAsTheyAreWellFormed) {
+  const auto note = [](uint32_t name_size, uint32_t text_size, uint32_t type, std::string rest) {
+    return testing::Imm32(name_size) + testing::Imm32(text_size) + testing::Imm32(type) + rest;
+  };
+  const std::string vxa("VXA\0", 4);
+  const auto report = [](const std::string& notes) {
+    return Check(BuildElf({.entry = testing::kCodeAddress,
+                           .segments = {{testing::kCodeAddress, Exit(0), 0,
+                                         testing::kElfR | testing::kElfX},
+                                        {0, notes, 0, testing::kElfR, 4 /* PT_NOTE */}}}),
+                 "", {})
+        .text;
+  };
+  const std::string good = note(4, 6, 1, vxa + "a: b\x1b\n" + std::string(2, '\0'));
+  const std::string others =
+      note(4, 4, 2, vxa + "type") + note(4, 4, 1, std::string("GNU\0name", 8));
+  EXPECT_THAT(report(others + good + good), HasSubstr("note: a: b\\x1b\nnote: a: b\\x1b\nprofile"));
+  for (const std::string& bad : {note(4, 0xffffffff, 1, vxa), note(0xfffffff0, 4, 1, vxa + "text"),
+                                 note(4, 9, 1, vxa + "1234"), good.substr(0, 11)}) {
+    EXPECT_THAT(report(good + bad), HasSubstr("note: a: b\\x1b\nprofile"));
+    EXPECT_THAT(report(bad), HasSubstr("advice: it has no note"));
+  }
 }
 
 TEST(CheckGuestTest, ALoopOnAnUnknownArgumentIsWrong) {
