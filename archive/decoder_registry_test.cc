@@ -109,7 +109,7 @@ TEST_F(DecoderRegistryTest, BringsBackObjectsThroughABuiltInDecoderThatAPutNames
   ASSERT_NE(zlib, list->decoders.end());
   absl::StatusOr<PutResult> put = PutWith("a.txt", Gzip(original),
                                           {.decoder = zlib->id,
-                                           .arguments = {"gzip"},
+                                           .arguments = {"--format=gzip"},
                                            .original_digest = Digest::Of(original),
                                            .original_size = original.size()});
   ASSERT_TRUE(put.ok()) << put.status();

@@ -94,7 +94,7 @@ bool IsBmp(std::string_view head) {
 bool IsPdf(std::string_view head) { return head.starts_with("%PDF-"sv); }
 
 constexpr Format kFormats[] = {
-    {"gzip", "application/gzip", "x-fmt/266", ".gz", true, IsGzip, "zlib", "gzip"},
+    {"gzip", "application/gzip", "x-fmt/266", ".gz", true, IsGzip, "zlib", "--format=gzip"},
     {"bzip2", "application/x-bzip2", "x-fmt/268", ".bz2", true, IsBzip2, "bzip2", ""},
     {"zstd", "application/zstd", "", ".zst", true, IsZstd, "zstd", ""},
     {"xz", "application/x-xz", "fmt/1098", ".xz", true, IsXz, "xz", ""},

@@ -405,7 +405,7 @@ class WrittenByHand(RecoverTest):
         halves = [blob(stored[:5000]), blob(stored[5000:])]
         for half in halves:
             pack.add(BLOB, half)
-        decode, cost = pack_builder.decode(image, ["zlib"]), message({1: 10**8})
+        decode, cost = pack_builder.decode(image, ["--format=zlib"]), message({1: 10**8})
         decoded = message({1: decode, 2: len(stored), 3: pack_builder.digest(stored), 4: cost})
         view = message({1: "decoded", 2: 1, 3: decode, 5: ".txt", 6: len(original), 7: pack_builder.digest(original), 8: cost})
         wrong = message({1: "wrong", 2: 1, 3: decode, 6: len(original), 7: pack_builder.digest(stored), 8: cost})
@@ -580,7 +580,7 @@ class WrittenByHand(RecoverTest):
         pack.add(DECODER, image)
         payload = blob(zlib.compress(b"view"))
         pack.add(BLOB, payload)
-        views = [message({1: name, 2: 1, 3: pack_builder.decode(image, ["zlib"]), 5: extension, 6: 4,
+        views = [message({1: name, 2: 1, 3: pack_builder.decode(image, ["--format=zlib"]), 5: extension, 6: 4,
                           7: pack_builder.digest(b"view"), 8: message({1: 10**7})})
                  for name, extension in [("../../../../x", ""), ("x", "/../../../../../x"), ("/etc/x", ""), ("", ""), ("", "..")]]
         pack.add(MANIFEST, manifest("views", zlib.compress(b"view"), [chunk(0, len(zlib.compress(b"view")), payload)],

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "vxengine/check_guest.h"
 #include "vxengine/prefault.h"
 #include "vxengine/vx.h"
 
@@ -31,10 +33,17 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: vxrun [OPTION...] GUEST [ARG...]\n"
+    "       vxrun [OPTION...] --check GUEST INPUT [EXPECTED] [-- ARG...]\n"
     "\n"
     "Runs the VX guest program in the file GUEST with the arguments ARG: it reads this command's\n"
     "standard input, and writes its standard output and error.\n"
     "\n"
+    "  --check               run GUEST on the file INPUT on every engine, with parts of it and "
+    "with an\n"
+    "                        argument that it can't know; report on standard output whether all "
+    "was\n"
+    "                        the same, as in the file EXPECTED, and what it cost. The exit status\n"
+    "                        is 0 or, where something is wrong, 1; limits and profile count\n"
     "  --engine=NAME         translator (the default, on x86-64) or interpreter\n"
     "  --placement=NAME      of a translated guest in this process: exclusive (the default: host\n"
     "                        addresses 0 to 4G, faster) or shared (anywhere)\n"
@@ -160,12 +169,36 @@ struct CommandLine {
   bool stats = false;
   bool json = false;
   bool help = false;
+  bool check = false;
+  bool profile_given = false;
   const char* guest = nullptr;
+  const char* input = nullptr;     // of a check
+  const char* expected = nullptr;  // of a check, or null
 };
+
+// What follows GUEST in the command line of a check.
+absl::Status ParseCheck(int argc, char** argv, CommandLine* line) {
+  int at = optind + 1;
+  const auto next = [&] {
+    return at < argc && std::string_view(argv[at]) != "--" ? argv[at++] : nullptr;
+  };
+  line->input = next();
+  if (line->input == nullptr) {
+    return absl::InvalidArgumentError("--check: no INPUT given; see vxrun --help");
+  }
+  line->expected = next();
+  if (at < argc && std::string_view(argv[at]) != "--") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--check: ", argv[at], ": the guest's own arguments come behind --"));
+  }
+  if (at < argc) line->options.arguments.assign(argv + at + 1, argv + argc);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
   enum {
-    kEngine = 1,
+    kCheck = 1,
+    kEngine,
     kPlacement,
     kCount,
     kProfile,
@@ -176,7 +209,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
     kJson,
     kHelp
   };
-  constexpr option kOptions[] = {{"engine", required_argument, nullptr, kEngine},
+  constexpr option kOptions[] = {{"check", no_argument, nullptr, kCheck},
+                                 {"engine", required_argument, nullptr, kEngine},
                                  {"placement", required_argument, nullptr, kPlacement},
                                  {"count", no_argument, nullptr, kCount},
                                  {"profile", required_argument, nullptr, kProfile},
@@ -195,6 +229,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
   // "+" stops at GUEST: what follows is the guest's own. ":" tells missing arguments apart.
   while ((chosen = getopt_long(argc, argv, "+:", kOptions, nullptr)) != -1) {
     switch (chosen) {
+      case kCheck:
+        line.check = true;
+        break;
       case kEngine: {
         const absl::StatusOr<vx::Engine> engine = vx::ParseEngine(optarg);
         if (!engine.ok()) return engine.status();
@@ -214,6 +251,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
         const absl::StatusOr<vx::Profile> profile = vx::ParseProfile(optarg);
         if (!profile.ok()) return profile.status();
         line.options.profile = *profile;
+        line.profile_given = true;
         break;
       }
       case kMemory:
@@ -244,6 +282,10 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv) {
   }
   if (optind == argc) return absl::InvalidArgumentError("no GUEST given; see vxrun --help");
   line.guest = argv[optind];
+  if (line.check) {
+    if (absl::Status s = ParseCheck(argc, argv, &line); !s.ok()) return s;
+    return line;
+  }
   line.options.arguments.assign(argv + optind + 1, argv + argc);
   return line;
 }
@@ -263,6 +305,25 @@ int ExitStatus(const vx::Outcome& outcome) {
   return low == kFailed ? kFailed - 1 : low;
 }
 
+int Check(const CommandLine& line, std::string_view elf,
+          const std::shared_ptr<const vx::Program>& program) {
+  const absl::StatusOr<std::string> input = ReadFile(line.input);
+  if (!input.ok()) return Fail(absl::StrCat(input.status().message()));
+  absl::StatusOr<std::string> expected;
+  if (line.expected != nullptr) {
+    expected = ReadFile(line.expected);
+    if (!expected.ok()) return Fail(absl::StrCat(expected.status().message()));
+  }
+  vx::CheckRequest request = {
+      .elf = elf, .program = program, .input = *input, .options = line.options};
+  if (line.expected != nullptr) request.expected = *expected;
+  if (line.profile_given) request.profile = line.options.profile;
+  const vx::CheckReport report = vx::CheckGuest(request, vx::WaysOfThisHost());
+  const bool written = std::fputs(report.text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  if (!written) return Fail("standard output can't be written");
+  return report.good ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -279,6 +340,7 @@ int main(int argc, char** argv) {
   if (!program.ok()) {
     return Fail(absl::StrCat(line->guest, ": ", program.status().message()));
   }
+  if (line->check) return Check(*line, *elf, *program);
   absl::StatusOr<std::unique_ptr<vx::Sandbox>> sandbox =
       vx::Sandbox::Create(*program, std::move(line->options));
   if (!sandbox.ok()) {

@@ -108,6 +108,28 @@ TEST_F(VxrunTest, PassesArgumentsAndDiagnostics) {
   EXPECT_EQ(result.error, std::string("--stats\0a b\0-x\0", 15));
 }
 
+TEST_F(VxrunTest, ChecksAGuest) {
+  GuestCode(Copy());
+  const auto check = [&](const std::string& rest) {
+    return Shell("set -- " + directory_ + "/check; " + "echo input >$1.in; echo other >$1.other; " +
+                 "$VXRUN --check " + rest);
+  };
+  Result result = check("$GUEST $1.in $1.in -- argument");
+  EXPECT_EQ(result.status, 0) << result.output << result.error;
+  EXPECT_THAT(result.output, AllOf(HasSubstr("output: as expected\n"), EndsWith("\ngood\n")));
+  EXPECT_THAT(result.output, HasSubstr("translator, exclusive: 2 runs"));
+  result = check("$GUEST $1.in $1.other");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, EndsWith("\nnot good\n"));
+  EXPECT_EQ(check("$GUEST $1.in").status, 0);
+  for (const char* wrong : {"$GUEST", "$GUEST /nonexistent", "$GUEST $1.in /nonexistent",
+                            "$GUEST $1.in $1.in argument", "$1.in $1.in"}) {
+    result = check(wrong);
+    EXPECT_EQ(result.status, 125) << wrong;
+    EXPECT_THAT(result.error, StartsWith("vxrun: ")) << wrong;
+  }
+}
+
 TEST_F(VxrunTest, EndsAGuestAtTheInstructionLimit) {
   GuestCode(Forever(""));
   const Result result = Shell("$VXRUN --max-instructions=1000 $GUEST");

@@ -1,7 +1,12 @@
 #include "decoders/audio/testing.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstring>
+
+#include "decoders/testing/expect.h"
+#include "decoders/testing/run_guest.h"
 
 namespace vxa::decoders {
 namespace {
@@ -49,6 +54,22 @@ std::vector<int16_t> Samples16(const std::string& wav, size_t header) {
   std::vector<int16_t> samples(wav.size() > header ? (wav.size() - header) / 2 : 0);
   std::memcpy(samples.data(), wav.data() + wav.size() - samples.size() * 2, samples.size() * 2);
   return samples;
+}
+
+void ExpectFirstSeconds(const std::string& guest, const std::string& encoded,
+                        std::vector<std::string> arguments, size_t header, size_t second) {
+  const std::string wav = RunGuest(guest, arguments, encoded).output;
+  ASSERT_GT(wav.size(), header + 2 * second);
+  for (size_t seconds : {1, 2}) {
+    arguments.push_back("--seconds=" + std::to_string(seconds));
+    ExpectDecodes(guest, encoded + "junk", arguments, wav.substr(0, header + seconds * second));
+    arguments.pop_back();
+  }
+  for (const char* all : {"--seconds=3", "--seconds=18446744073709551615"}) {
+    arguments.push_back(all);
+    ExpectDecodes(guest, encoded, arguments, wav);
+    arguments.pop_back();
+  }
 }
 
 std::vector<std::vector<float>> Tones(unsigned channels, unsigned frames) {

@@ -23,6 +23,12 @@ size_t OggPosition(size_t channels, size_t channel);
 // The 16-bit samples after a header of `header` bytes.
 std::vector<int16_t> Samples16(const std::string& wav, size_t header);
 
+// Expects `guest` with --seconds=N to give the header and the first `second` * N bytes of the
+// samples, if there are more, and not to look at what follows. REQUIRES: `encoded` has between 2
+// and 3 seconds.
+void ExpectFirstSeconds(const std::string& guest, const std::string& encoded,
+                        std::vector<std::string> arguments, size_t header, size_t second);
+
 // `frames` samples of each channel: a tone of its own in each, each quieter than the one before,
 // with some noise.
 std::vector<std::vector<float>> Tones(unsigned channels, unsigned frames);

@@ -2,12 +2,14 @@
  *
  * For main.c alone: here are not declarations but the functions and the buffer themselves. The
  * order of calls is WavBegin(), samples frame by frame, WavEnd(); WavFlush() may come at any time.
+ * With wav_seconds the last sample that is wanted ends the guest.
  */
 #ifndef DECODERS_AUDIO_WAV_H_
 #define DECODERS_AUDIO_WAV_H_
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,7 +28,9 @@ struct WavFormat {
 static unsigned char wav_output[1 << 16];
 static size_t wav_filled; /* bytes of wav_output that are not yet written */
 static struct WavFormat wav_format;
-static int wav_pad; /* bytes that make the data chunk's length even */
+static int wav_pad;                         /* bytes that make the data chunk's length even */
+static unsigned long long wav_seconds;      /* of the sound that are wanted; 0: all */
+static unsigned long long wav_left = ~0ull; /* samples that are still wanted */
 
 static void WavFlush(void) {
   write(VX_FD_OUTPUT, wav_output, wav_filled);
@@ -49,9 +53,15 @@ static unsigned WavMask(unsigned channels) {
   return channels < sizeof kMasks / sizeof *kMasks ? kMasks[channels] : 0;
 }
 
-/* Writes the header. `frames` follow, or WAV_UNKNOWN_LENGTH. */
+/* Writes the header. `frames` follow, of those that are wanted, or WAV_UNKNOWN_LENGTH. */
 static void WavBegin(const struct WavFormat* format, unsigned long long frames) {
   wav_format = *format;
+  if (wav_seconds != 0 && format->rate != 0 &&
+      wav_seconds < ~0ull / format->rate / format->channels) {
+    const unsigned long long wanted = wav_seconds * format->rate;
+    if (frames != WAV_UNKNOWN_LENGTH && frames > wanted) frames = wanted;
+    wav_left = wanted * format->channels;
+  }
   const unsigned bytes = (format->bits + 7) / 8, frame = format->channels * bytes;
   const int is_extensible = format->channels > 2 || (format->bits != 8 && format->bits != 16) ||
                             format->mask != WavMask(format->channels);
@@ -85,12 +95,25 @@ static void WavBegin(const struct WavFormat* format, unsigned long long frames) 
   WavPut(data, 4);
 }
 
+/* Writes the padding. */
+static void WavEnd(void) {
+  WavPut(0, wav_pad);
+  WavFlush();
+}
+
+static inline void WavCountSample(void) {
+  if (--wav_left != 0) return;
+  WavEnd();
+  exit(0);
+}
+
 /* Writes an integer sample of as many bits as the format has, at the top of its bytes. */
 static inline void WavPutSample(int sample) {
   const unsigned bytes = (wav_format.bits + 7) / 8;
   unsigned value = (unsigned)sample << (8 * bytes - wav_format.bits);
   if (bytes == 1) value += 0x80; /* which are unsigned */
   WavPut(value, bytes);
+  WavCountSample();
 }
 
 /* The header for WavPutReal(), of a WAV of unknown length. */
@@ -106,25 +129,13 @@ static inline void WavPutReal(float sample) {
     unsigned bits;
     memcpy(&bits, &sample, sizeof bits);
     WavPut(bits, sizeof bits);
+    WavCountSample();
   } else {
     float scaled = sample * 32768;
     if (!(scaled > -32768)) scaled = -32768; /* what isn't a number too */
     if (scaled > 32767) scaled = 32767;
     WavPutSample((int)lrintf(scaled));
   }
-}
-
-/* The arguments of a decoder whose samples are real numbers: none, or `float` for a WAV of them. */
-static inline int WavParseArguments(const char* decoder, int argc, char** argv) {
-  if (argc <= 1) return 0;
-  if (argc == 2 && strcmp(argv[1], "float") == 0) return 1;
-  vx_fail(decoder, "the only argument may be float", 2);
-}
-
-/* Writes the padding. */
-static void WavEnd(void) {
-  WavPut(0, wav_pad);
-  WavFlush();
 }
 
 #endif /* DECODERS_AUDIO_WAV_H_ */

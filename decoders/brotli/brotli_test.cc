@@ -186,15 +186,6 @@ TEST(BrotliDecoderTest, BitsAfterTheStreamAreZeros) {
   ExpectRefused("\x46 and more", "PADDING_2", 1);
 }
 
-TEST(BrotliDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "brotli"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "brotli: takes no arguments\n");
-  }
-}
-
 TEST(BrotliDecoderTest, AStreamCutOffAnywhereIsRefused) {
   std::string data = Sample(300);
   for (uint32_t quality : {0, 1, 5, 11}) {

@@ -159,15 +159,6 @@ TEST(Bzip2DecoderTest, JunkAfterAStreamIsRefusedAtItsPlace) {
   }
 }
 
-TEST(Bzip2DecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "bzip2"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "bzip2: takes no arguments\n");
-  }
-}
-
 TEST(Bzip2DecoderTest, AStreamCutOffAnywhereIsRefused) {
   std::string encoded = Encode(Sample(300));
   for (size_t length = 1; length < encoded.size(); ++length) {

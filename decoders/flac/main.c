@@ -1,13 +1,13 @@
 /* The FLAC decoder: a native FLAC stream (RFC 9639) to WAV, perhaps with an ID3v2 tag before it;
  * nothing may follow it.
  *
- *   flac.vx [wav]
+ *   flac.vx [--restore | --seconds=N]
  *
- * With `wav` it gives back the very file that was encoded, if the encoder kept what is not samples
+ * --restore gives back the very file that was encoded, if the encoder kept what is not samples
  * in APPLICATION blocks of the kind "vxaw": first a byte, '<' or '>', then bytes of the file, all
  * those before the samples in the blocks with '<', all those after them in the ones with '>', each
  * in the order of the blocks. They take the place of the WAV header and the padding; the samples
- * between are the same as without `wav`.
+ * between are the same as without it.
  *
  * What libFLAC merely reports and skips, and what it lets pass at the input's end, is an error
  * here.
@@ -18,11 +18,18 @@
 #include <strings.h>
 
 #include "decoders/audio/wav.h"
+#include "decoders/sdk/args.h"
 
 static const char kName[] = "flac";
 
+VX_NOTE(
+    "output: audio/wav .wav\n"
+    "parameter: --restore; the WAV file that was encoded, byte for byte, if its encoder kept the "
+    "rest\n"
+    "preview: --seconds=N; the first N seconds\n");
+
 static FLAC__StreamDecoder* decoder;
-static int restore;            /* `wav` */
+static int restore;            /* --restore */
 static int has_kept;           /* there was a block with '<' */
 static unsigned char* trailer; /* of all blocks with '>' */
 static size_t trailer_size;
@@ -158,8 +165,10 @@ static FLAC__StreamDecoderWriteStatus Write(const FLAC__StreamDecoder* unused,
 }
 
 int main(int argc, char** argv) {
-  restore = argc == 2 && strcmp(argv[1], "wav") == 0;
-  if (argc > 1 && !restore) vx_fail(kName, "the only argument may be wav", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  restore = vx_argument(argv, "--restore") != NULL;
+  wav_seconds = vx_argument_number(argv, "--seconds");
+  if (restore && wav_seconds != 0) vx_fail(kName, "--restore and --seconds exclude each other", 2);
   decoder = FLAC__stream_decoder_new();
   if (decoder == NULL) FailAt("out of memory", 0);
   FLAC__stream_decoder_set_md5_checking(decoder, 1);

@@ -262,8 +262,9 @@ TEST(GifDecoderTest, JunkAfterTheImageIsRefused) {
   EXPECT_TRUE(run.output == Expected(7, 6, TwoFrames()));
 }
 
-TEST(GifDecoderTest, TakesNoArguments) {
-  ExpectTakesNoArguments(kGuest, Encode(7, 6, TwoFrames()));
+TEST(GifDecoderTest, GivesPngOfTheFirstFrame) {
+  ExpectGivesPng(kGuest, Encode(7, 6, TwoFrames()));
+  ExpectGivesPng(kGuest, Encode(7, 6, TwoFrames()) + "junk");
 }
 
 }  // namespace

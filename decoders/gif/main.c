@@ -1,10 +1,14 @@
-/* The GIF decoder: after each frame the canvas, as decoders/README.md says. No arguments. Keeps the
+/* The GIF decoder: after each frame the canvas, as decoders/README.md says. Keeps the
  * canvas, and a copy where a frame wants it restored.
  */
 #include "gif_lib.h"
 
 #define VX_DECODER "gif"
 #include "decoders/sdk/pnm.h"
+
+VX_NOTE(
+    "output: image/x-portable-anymap .pnm\n"
+    "preview: --png -> image/png .png; the first image, or the only one, for the web\n");
 
 typedef struct {
   unsigned char red, green, blue, alpha;
@@ -85,7 +89,7 @@ static void DecodeFrame(void) {
   }
   DrawFrame();
   PutHeader(PNM_RGB_ALPHA, (unsigned)gif->SWidth, (unsigned)gif->SHeight, 255);
-  Put(canvas, CanvasSize());
+  PutSamples(canvas, CanvasSize());
   DisposeOfFrame();
 }
 
@@ -99,7 +103,8 @@ static void ReadExtension(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  as_png = vx_argument(argv, "--png") != NULL;
   int error;
   gif = DGifOpen(NULL, OnRead, &error);
   if (gif == NULL) FailGif(error);
@@ -114,6 +119,7 @@ int main(int argc, char** argv) {
     if (type == IMAGE_DESC_RECORD_TYPE) {
       DecodeFrame();
       frames++;
+      if (as_png) break;
     } else if (type == EXTENSION_RECORD_TYPE) {
       ReadExtension();
     } else if (frames == 0) {
@@ -122,7 +128,7 @@ int main(int argc, char** argv) {
       break;
     }
   }
-  if (Refill()) Fail("junk after the image");
+  if (!as_png && Refill()) Fail("junk after the image");
   Flush();
   return 0;
 }

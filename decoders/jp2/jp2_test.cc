@@ -5,6 +5,7 @@
 #include <openjpeg-2.5/openjpeg.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -127,16 +128,19 @@ std::string Original(const Jp2& how) {
   return AsImage(how, [&](size_t i) { return Sample(how, picture, i); });
 }
 
-// The image that the host's library decodes.
-std::string Expected(const Jp2& how, const std::string& encoded) {
+// The image that the host's library decodes, without the `reduce` highest resolutions.
+std::string Expected(Jp2 how, const std::string& encoded, int reduce = 0) {
   Memory memory{encoded};
   opj_codec_t* codec = opj_create_decompress(how.format);
   opj_stream_t* stream = Stream(&memory, true);
   opj_dparameters_t parameters;
   opj_set_default_decoder_parameters(&parameters);
+  parameters.cp_reduce = reduce;
   opj_image_t* image = nullptr;
   EXPECT_TRUE(opj_setup_decoder(codec, &parameters) && opj_read_header(stream, codec, &image) &&
               opj_decode(codec, stream, image) && opj_end_decompress(codec, stream));
+  how.width = static_cast<int>(image->comps[0].w);
+  how.height = static_cast<int>(image->comps[0].h);
   std::string expected =
       AsImage(how, [&](size_t i) { return image->comps[i % how.channels].data[i / how.channels]; });
   opj_stream_destroy(stream);
@@ -290,7 +294,61 @@ TEST(Jp2DecoderTest, OtherFormatsAreRefused) {
   ExpectRefused(kGuest, "text", {}, "jp2: not a JPEG 2000 codestream, at byte 0 of the input\n");
 }
 
-TEST(Jp2DecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode(kBare)); }
+TEST(Jp2DecoderTest, ScalesByLeavingResolutionsOut) {
+  for (OPJ_CODEC_FORMAT format : {OPJ_CODEC_JP2, OPJ_CODEC_J2K}) {
+    const Jp2 how = {
+        .width = 101, .height = 67, .format = format, .set = [](opj_cparameters_t* set) {
+          set->numresolution = 6;
+        }};
+    const std::string encoded = Encode(how);
+    for (int reduce = 1; reduce <= 5; ++reduce) {
+      ExpectDecodes(kGuest, encoded, {"--scale=" + std::to_string(1 << reduce)},
+                    Expected(how, encoded, reduce));
+    }
+  }
+  const GuestRun run = RunGuest(kGuest, {"--scale=16"}, Encode(kBare));
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_EQ(run.output, "");
+  EXPECT_THAT(run.diagnostics, HasSubstr("resolutions"));
+}
+
+TEST(Jp2DecoderTest, GivesPngWithSamplesStretchedToFullBytes) {
+  for (int channels = 1; channels <= 4; ++channels) {
+    for (int bits : {1, 3, 8, 10, 12, 16}) {
+      SCOPED_TRACE(testing::Message() << channels << " " << bits);
+      const Jp2 how = {.channels = channels,
+                       .bits = bits,
+                       .space = channels < 3 ? OPJ_CLRSPC_GRAY : OPJ_CLRSPC_SRGB};
+      Jp2 full = how;
+      full.bits = bits > 8 ? 16 : 8;
+      const std::string picture = Picture(how.width, how.height, 2 * channels);
+      const double ratio = ((1 << full.bits) - 1.0) / ((1 << bits) - 1);
+      const GuestRun run = RunGuest(kGuest, {"--png"}, Encode(how));
+      EXPECT_EQ(run.exit_status, 0u);
+      EXPECT_TRUE(ReadPng(run.output) == AsImage(full, [&](size_t i) {
+                    return static_cast<int>(std::lround(Sample(how, picture, i) * ratio));
+                  }));
+    }
+  }
+}
+
+TEST(Jp2DecoderTest, DamageWithinSamplesIsNoticedThatOpenJpegOnlyWarnsOf) {
+  // Where each code block ends is predictable, and looked at.
+  Jp2 how = kBare;
+  how.set = [](opj_cparameters_t* set) { set->mode = 16; };
+  const std::string encoded = Encode(how);
+  int refused = 0;
+  for (size_t bit = encoded.size() * 4; bit < encoded.size() * 8; bit += 3) {
+    const GuestRun run = RunGuest(kGuest, {}, FlipBit(encoded, bit));
+    EXPECT_EQ(run.failure, "");
+    if (run.diagnostics.find("PTERM check failure") != std::string::npos) {
+      EXPECT_EQ(run.exit_status, 1u);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0);
+}
 
 }  // namespace
 }  // namespace vxa::decoders

@@ -1,10 +1,15 @@
 /* The JPEG 2000 decoder: an image, in a JP2 file or as a bare codestream, as decoders/README.md
- * says. No arguments. Keeps the input and the image.
+ * says. Keeps the input and the image.
  */
 #include "openjpeg.h"
 
 #define VX_DECODER "jp2"
 #include "decoders/sdk/pnm.h"
+
+VX_NOTE(
+    "output: image/x-portable-anymap .pnm\n"
+    "preview: --png -> image/png .png; the first image, or the only one, for the web\n"
+    "preview: --scale=2|4|8|16|32; sides that many times smaller, if it has such a resolution\n");
 
 static unsigned char* data;
 static size_t data_size;
@@ -31,13 +36,21 @@ static OPJ_OFF_T OnSkip(OPJ_OFF_T count, void* context) {
 /* The first is the most precise. */
 static void OnError(const char* message, void* context) {
   static char why[256];
-  size_t length = strcspn(message, "\n");
+  size_t length = strlen(message);
   if (length >= sizeof why) length = sizeof why - 1;
   memcpy(why, message, length);
+  while (length > 0 && why[length - 1] == '\n') why[--length] = '\0';
+  for (char* c = why; *c; c++)
+    if (*c == '\n') *c = ' ';
   FailAt(why, position);
 }
 
-static void OnWarning(const char* message, void* context) {}
+static int in_samples;
+
+/* Of samples OpenJPEG has nothing harmless to say. */
+static void OnWarning(const char* message, void* context) {
+  if (in_samples) OnError(message, context);
+}
 
 static unsigned Number(size_t at, unsigned bytes) {
   unsigned number = 0;
@@ -124,14 +137,15 @@ static void PutImage(const opj_image_t* image) {
       if (value > maxval) value = maxval;
       unsigned char bytes[] = {(unsigned char)(value >> 8), (unsigned char)value};
       if (maxval > 255)
-        Put(bytes, 2);
+        PutSamples(bytes, 2);
       else
-        Put(bytes + 1, 1);
+        PutSamples(bytes + 1, 1);
     }
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  as_png = vx_argument(argv, "--png") != NULL;
   data = GetAll(&data_size);
   static const unsigned char kSignature[] = "\0\0\0\14jP  \r\n\x87\n";
   int is_file = data_size != 0 && memcmp(data, kSignature, data_size < 12 ? data_size : 12) == 0;
@@ -151,9 +165,13 @@ int main(int argc, char** argv) {
   opj_stream_set_user_data_length(stream, data_size);
   opj_dparameters_t parameters;
   opj_set_default_decoder_parameters(&parameters);
+  for (unsigned scale = (unsigned)vx_argument_number(argv, "--scale"); scale > 1; scale /= 2)
+    parameters.cp_reduce++;
   opj_image_t* image = NULL;
-  if (!opj_setup_decoder(codec, &parameters) || !opj_read_header(stream, codec, &image) ||
-      !opj_decode(codec, stream, image) || !opj_end_decompress(codec, stream))
+  if (!opj_setup_decoder(codec, &parameters) || !opj_read_header(stream, codec, &image))
+    FailAt("damaged data", position);
+  in_samples = 1;
+  if (!opj_decode(codec, stream, image) || !opj_end_decompress(codec, stream))
     FailAt("damaged data", position);
   PutImage(image);
   Flush();

@@ -57,14 +57,15 @@ std::string Rgb(int width, int height, const Setting& set = {}) {
   return Encode(JCS_RGB, 3, width, height, set);
 }
 
-// The image that the host's library decodes.
-std::string Expected(const std::string& encoded) {
+// The image that the host's library decodes, with sides divided by `scale`.
+std::string Expected(const std::string& encoded, int scale = 1) {
   jpeg_decompress_struct jpeg;
   jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
   jpeg_create_decompress(&jpeg);
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
   jpeg_read_header(&jpeg, TRUE);
+  jpeg.scale_denom = scale;
   jpeg_start_decompress(&jpeg);
   const int width = static_cast<int>(jpeg.output_width),
             height = static_cast<int>(jpeg.output_height);
@@ -231,7 +232,28 @@ TEST(JpegDecoderTest, MoreThanMemoryHasRoomForIsRefused) {
   EXPECT_THAT(run.diagnostics, HasSubstr("Insufficient memory"));
 }
 
-TEST(JpegDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Rgb(8, 8)); }
+TEST(JpegDecoderTest, ScalesWhileItDecodes) {
+  for (int scale : {2, 4, 8}) {
+    for (const std::string& encoded :
+         {Rgb(101, 67), Rgb(64, 64, Sampling(1, 1)), Rgb(50, 33, Progressive),
+          Rgb(5, 3, Sampling(2, 1)), Encode(JCS_GRAYSCALE, 1, 45, 33),
+          Encode(JCS_CMYK, 4, 45, 33, Arithmetic)}) {
+      decoders::ExpectDecodes(kGuest, encoded, {"--scale=" + std::to_string(scale)},
+                              Expected(encoded, scale));
+    }
+  }
+}
+
+TEST(JpegDecoderTest, GivesPng) {
+  for (const auto& [width, height] : {std::pair(1, 1), {45, 33}, {150, 73}, {700, 300}}) {
+    ExpectGivesPng(kGuest, Rgb(width, height));
+    ExpectGivesPng(kGuest, Encode(JCS_GRAYSCALE, 1, width, height));
+  }
+  ExpectGivesPng(kGuest, Rgb(20, 10) + Rgb(30, 20));
+  ExpectGivesPng(kGuest, Rgb(20, 10) + "junk");
+  ExpectRefused(kGuest, Encode(JCS_CMYK, 4, 5, 3), {"--png"},
+                "jpeg: PNG has no CMYK, at byte 0 of the input\n");
+}
 
 }  // namespace
 }  // namespace vxa::decoders

@@ -1,6 +1,6 @@
 /* The JPEG decoder: images as decoders/README.md says, baseline, progressive and arithmetic, of 8
  * bits a sample, as djpeg gives them. They may follow each other, as in files with several
- * pictures; nothing else may. No arguments.
+ * pictures; nothing else may.
  */
 #include <stdio.h>
 
@@ -8,6 +8,11 @@
 
 #define VX_DECODER "jpeg"
 #include "decoders/sdk/pnm.h"
+
+VX_NOTE(
+    "output: image/x-portable-anymap .pnm\n"
+    "preview: --png -> image/png .png; the first image, or the only one, for the web\n"
+    "preview: --scale=2|4|8; sides 2, 4 or 8 times smaller\n");
 
 static struct jpeg_source_mgr source;
 
@@ -49,8 +54,10 @@ static void OnSkip(j_decompress_ptr jpeg, long count) {
   source.bytes_in_buffer -= (size_t)count;
 }
 
-static void Decode(j_decompress_ptr jpeg) {
+/* `scale`: by how much smaller the sides are to be; 0: not. */
+static void Decode(j_decompress_ptr jpeg, unsigned scale) {
   jpeg_read_header(jpeg, TRUE);
+  if (scale != 0) jpeg->scale_num = 1, jpeg->scale_denom = scale;
   PnmKind kind = PNM_GRAY;
   switch (jpeg->out_color_space) {
     case JCS_GRAYSCALE:
@@ -73,13 +80,15 @@ static void Decode(j_decompress_ptr jpeg) {
     /* Adobe's marker goes with samples that are 255 where there is no ink. */
     if (kind == PNM_CMYK && jpeg->saw_Adobe_marker)
       for (size_t i = 0; i < size; i++) rows[0][i] ^= 255;
-    Put(rows[0], size);
+    PutSamples(rows[0], size);
   }
   jpeg_finish_decompress(jpeg);
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  as_png = vx_argument(argv, "--png") != NULL;
+  const unsigned scale = (unsigned)vx_argument_number(argv, "--scale");
   static struct jpeg_decompress_struct jpeg;
   static struct jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
@@ -93,9 +102,9 @@ int main(int argc, char** argv) {
   source.term_source = DoNothing;
   jpeg.src = &source;
   do {
-    Decode(&jpeg);
+    Decode(&jpeg, scale);
     avail_in = (unsigned)source.bytes_in_buffer;
-  } while (warning[0] == '\0' && Refill());
+  } while (warning[0] == '\0' && !as_png && Refill());
   if (warning[0] != '\0') FailAt(warning, warning_offset);
   Flush();
   return 0;

@@ -1,13 +1,20 @@
 /* The lz4 decoder: LZ4 frames, which may follow each other, skippable ones and those of lz4 before
- * 1.4 ("legacy") among them. No dictionaries, no arguments.
+ * 1.4 ("legacy") among them.
+ *
+ *   lz4.vx [--dictionary=N]
+ *
+ * A dictionary is good for all frames but legacy ones, whatever number they call theirs by.
  */
+#define LZ4F_STATIC_LINKING_ONLY
 #include <unistd.h>
 
-#include "decoders/sdk/vx.h"
+#include "decoders/sdk/args.h"
 #include "lz4.h"
 #include "lz4frame.h"
 
 static const char kName[] = "lz4";
+
+VX_NOTE("parameter: --dictionary=N; the first N bytes of the input are a dictionary\n");
 
 enum {
   kMagicSize = 4,
@@ -24,6 +31,8 @@ static unsigned char output[kFewBlocks + 2 * kLargestBlock];
 static unsigned long long input_read; /* bytes of the input up to the end of input[] */
 
 static LZ4F_dctx* decoder;
+static unsigned char* dictionary; /* or NULL */
+static size_t dictionary_size;
 
 static size_t Read(unsigned char* bytes, size_t size) {
   size_t length = (size_t)read(VX_FD_INPUT, bytes, size);
@@ -42,7 +51,7 @@ static unsigned LittleEndian(const unsigned char* bytes) {
 /* Decodes the rest of a frame whose magic number is in input[]. */
 static void DecodeFrame(void) {
   ReadAll(input + kMagicSize, LZ4F_HEADER_SIZE_MIN - kMagicSize);
-  if (LittleEndian(input) == LZ4F_MAGICNUMBER && (input[kMagicSize] & 1) != 0)
+  if (LittleEndian(input) == LZ4F_MAGICNUMBER && (input[kMagicSize] & 1) != 0 && dictionary == NULL)
     vx_fail_at(kName, "the frame needs a dictionary", input_read);
   size_t at = 0, size = LZ4F_HEADER_SIZE_MIN;
   for (;;) {
@@ -50,7 +59,8 @@ static void DecodeFrame(void) {
      * before to stay where it is. */
     LZ4F_decompressOptions_t options = {.stableDst = at <= kFewBlocks};
     size_t taken = size, given = sizeof output - at;
-    size_t wanted = LZ4F_decompress(decoder, output + at, &given, input, &taken, &options);
+    size_t wanted = LZ4F_decompress_usingDict(decoder, output + at, &given, input, &taken,
+                                              dictionary, dictionary_size, &options);
     if (LZ4F_isError(wanted)) vx_fail_at(kName, LZ4F_getErrorName(wanted), input_read - size);
     write(VX_FD_OUTPUT, output + at, given);
     if (wanted == 0) return;
@@ -87,10 +97,13 @@ static int ReadMagic(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
   if (LZ4F_isError(LZ4F_createDecompressionContext(&decoder, LZ4F_VERSION)))
     vx_fail(kName, "out of memory", 1);
-  if (!ReadMagic()) vx_fail_at(kName, "the input is empty", 0);
+  input_read = vx_argument_number(argv, "--dictionary");
+  if (input_read != 0) dictionary = vx_read_dictionary(kName, input_read);
+  dictionary_size = (size_t)input_read;
+  if (!ReadMagic()) vx_fail_at(kName, "the input is empty", input_read);
   int more = 1;
   for (const char* not_lz4 = "not an lz4 frame"; more; not_lz4 = "junk after a frame") {
     unsigned magic = LittleEndian(input);

@@ -2,7 +2,7 @@
  * ID3v1, ID3v2 and APE tags are skipped; nothing else may be there, nor frames of free format.
  * Files may follow each other if their rate and number of channels are the same.
  *
- *   mp3.vx [float]
+ *   mp3.vx [--float] [--seconds=N]
  *
  * Samples are 16-bit integers, or as libmpg123 has them, neither rounded nor clipped. What an
  * encoder says it added at both ends (in LAME's tag) is left out, as libmpg123 does.
@@ -12,8 +12,14 @@
 #include <unistd.h>
 
 #include "decoders/audio/wav.h"
+#include "decoders/sdk/args.h"
 
 static const char kName[] = "mp3";
+
+VX_NOTE(
+    "output: audio/wav .wav\n"
+    "parameter: --float; 32-bit floating-point samples, neither rounded nor clipped\n"
+    "preview: --seconds=N; the first N seconds\n");
 
 static unsigned char input[1 << 16];
 static size_t next, available; /* what of input[] is not yet used */
@@ -116,7 +122,9 @@ static void Decode(mpg123_handle* decoder, int is_float, const unsigned char* fr
 }
 
 int main(int argc, char** argv) {
-  const int is_float = WavParseArguments(kName, argc, argv);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  const int is_float = vx_argument(argv, "--float") != NULL;
+  wav_seconds = vx_argument_number(argv, "--seconds");
   int error;
   mpg123_handle* decoder = mpg123_new(NULL, &error);
   if (decoder == NULL) Fail("out of memory");

@@ -3,7 +3,7 @@
  * the end, with the header's gain. Streams may follow each other, each with the number of channels
  * of the first; nothing else may be there.
  *
- *   opus.vx [float]
+ *   opus.vx [--float] [--seconds=N]
  *
  * Samples are 16-bit integers, or as libopus has them, neither rounded nor clipped.
  */
@@ -13,6 +13,12 @@
 static const char kName[] = "opus";
 
 #include "decoders/audio/ogg.h"
+#include "decoders/sdk/args.h"
+
+VX_NOTE(
+    "output: audio/wav .wav\n"
+    "parameter: --float; 32-bit floating-point samples, neither rounded nor clipped\n"
+    "preview: --seconds=N; the first N seconds\n");
 
 enum {
   kRate = 48000,
@@ -118,7 +124,9 @@ static void DecodePackets(OpusMSDecoder* decoder, const struct Head* head) {
 }
 
 int main(int argc, char** argv) {
-  const int is_float = WavParseArguments(kName, argc, argv);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  const int is_float = vx_argument(argv, "--float") != NULL;
+  wav_seconds = vx_argument_number(argv, "--seconds");
   if (!OggNextStream()) Fail("the input is empty");
   do {
     struct Head head;

@@ -56,3 +56,13 @@ GUEST_FLAGS = TARGET_FLAGS + [
     "-mno-stv",
     "-DNDEBUG",
 ]
+
+# How a program is linked, with the linker script guest.ld.
+LINK_FLAGS = [
+    "-static",
+    "-nostdlib",
+    "-no-pie",
+    "-fuse-ld=bfd",
+    "-Wl,--gc-sections,--build-id=none",
+    "-Wl,-z,max-page-size=4096,-z,noexecstack,--fatal-warnings,--undefined=_start",
+]

@@ -5,7 +5,7 @@ that a guest is the same file whatever options and sanitizers the rest is built 
 in every archive.
 """
 
-load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "TOOL_ENV")
+load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "LINK_FLAGS", "TOOL_ENV")
 
 VxInfo = provider(
     doc = "Guest code to link with, and what its users need to compile.",
@@ -147,8 +147,7 @@ def link_guest(ctx, archives, output):
     """Links a depset of archives, by a rule that has LINK_ATTRS."""
     args = ctx.actions.args()
     args.add_all(CPU_FLAGS)
-    args.add_all(["-static", "-nostdlib", "-no-pie", "-fuse-ld=bfd", "-Wl,--gc-sections,--build-id=none"])
-    args.add("-Wl,-z,max-page-size=4096,-z,noexecstack,--fatal-warnings,--undefined=_start")
+    args.add_all(LINK_FLAGS)
     args.add(ctx.file._script, format = "-Wl,-T,%s")
     args.add("-o", output)
     args.add("-Wl,--start-group")
@@ -168,12 +167,9 @@ def _note(ctx):
     lines = ctx.actions.declare_file(ctx.label.name + ".note")
     note = ctx.actions.declare_file(ctx.label.name + ".note.o")
     ctx.actions.run_shell(
-        command = """\
-{
-  echo "kit: vxa %s"
-  echo "compiler: gcc $(/usr/bin/gcc -dumpfullversion), binutils $(/usr/bin/ld --version | sed -n '1s/.* //p')"
-} > $1""" % KIT_VERSION,
-        arguments = [lines.path],
+        command = "sh $1 $2 /usr/bin/gcc > $3",
+        arguments = [ctx.file._note_lines.path, KIT_VERSION, lines.path],
+        inputs = [ctx.file._note_lines],
         outputs = [lines],
         env = TOOL_ENV,
         mnemonic = "VxNoteLines",
@@ -225,6 +221,7 @@ _vx_program = rule(
     attrs = dict(
         _PROGRAM_ATTRS,
         _note = attr.label(default = "//decoders/sdk:note.S", allow_single_file = True),
+        _note_lines = attr.label(default = "//decoders/sdk:note_lines.sh", allow_single_file = True),
         debug = attr.output(mandatory = True),
         vx = attr.output(mandatory = True),
     ),

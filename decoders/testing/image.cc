@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <png.h>
 
+#include <csetjmp>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "decoders/testing/expect.h"
 #include "decoders/testing/run_guest.h"
@@ -45,6 +49,42 @@ std::string Image(const std::string& type, int depth, int width, int height, int
          max + "\nTUPLTYPE " + type + "\nENDHDR\n" + samples;
 }
 
+std::string ReadPng(std::string_view bytes) {
+  png_structp png = png_create_read_struct(
+      PNG_LIBPNG_VER_STRING, nullptr,
+      [](png_structp png, png_const_charp why) {
+        ADD_FAILURE() << why;
+        png_longjmp(png, 1);
+      },
+      [](png_structp, png_const_charp why) { ADD_FAILURE() << why; });
+  png_infop info = png_create_info_struct(png);
+  std::string samples;
+  if (setjmp(png_jmpbuf(png)) == 0) {
+    png_set_read_fn(png, &bytes, [](png_structp png, png_bytep to, size_t size) {
+      auto* left = static_cast<std::string_view*>(png_get_io_ptr(png));
+      if (left->size() < size) png_error(png, "the PNG is cut off");
+      left->copy(reinterpret_cast<char*>(to), size);
+      left->remove_prefix(size);
+    });
+    png_read_info(png, info);
+    const size_t row = png_get_rowbytes(png, info);
+    samples.resize(row * png_get_image_height(png, info));
+    for (size_t at = 0; at < samples.size(); at += row) {
+      png_read_row(png, reinterpret_cast<png_bytep>(samples.data() + at), nullptr);
+    }
+    png_read_end(png, nullptr);
+  }
+  EXPECT_EQ(bytes, "");
+  const int channels = png_get_channels(png, info);
+  const char* const kTypes[] = {"P5", "GRAYSCALE_ALPHA", "P6", "RGB_ALPHA"};
+  const std::string image =
+      Image(kTypes[channels - 1], channels, static_cast<int>(png_get_image_width(png, info)),
+            static_cast<int>(png_get_image_height(png, info)),
+            (1 << png_get_bit_depth(png, info)) - 1, samples);
+  png_destroy_read_struct(&png, &info, nullptr);
+  return image;
+}
+
 void ExpectEndsCleanly(const std::string& guest, const std::string& encoded) {
   GuestRun run = RunGuest(guest, {}, encoded);
   EXPECT_EQ(run.failure, "");
@@ -70,6 +110,15 @@ void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded,
     EXPECT_EQ(run.failure, "");
     ExpectSaysWhyAndWhere(guest, run);
   }
+}
+
+void ExpectGivesPng(const std::string& guest, const std::string& encoded) {
+  const GuestRun run = RunGuest(guest, {"--png"}, encoded), plain = RunGuest(guest, {}, encoded);
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 0u);
+  EXPECT_EQ(run.diagnostics, "");
+  const std::string image = ReadPng(run.output);
+  EXPECT_TRUE(plain.output.starts_with(image)) << image.substr(0, 40);
 }
 
 void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace vxa::decoders {
 
@@ -14,6 +15,9 @@ std::string Picture(int width, int height, int channels, int seed = 0);
 // As decoders/README.md says; `type` is "P5", "P6", or a TUPLTYPE of `depth` samples a pixel.
 std::string Image(const std::string& type, int depth, int width, int height, int maxval,
                   const std::string& samples);
+
+// The image in a PNG as libpng reads it, in the same form.
+std::string ReadPng(std::string_view bytes);
 
 // Expects `guest` to exit with status 0, or with status 1 and `NAME: why, at byte N of the input`,
 // where NAME is the guest's.
@@ -26,6 +30,10 @@ void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& en
 // Expects `encoded` cut off to fewer bytes, of which every `stride`th number is tried, to be
 // refused with `NAME: why, at byte N of the input`.
 void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride = 1);
+
+// Expects `guest` with --png to give a PNG of what it gives as the first image without.
+// REQUIRES: samples have 8 or 16 bits.
+void ExpectGivesPng(const std::string& guest, const std::string& encoded);
 
 // Expects `guest` to take no arguments.
 void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded);

@@ -1,5 +1,5 @@
-/* The TIFF decoder: the images of a file as decoders/README.md says. No arguments. Keeps the input,
- * and a row of tiles or a strip.
+/* The TIFF decoder: the images of a file as decoders/README.md says. Keeps the input, and
+ * a row of tiles or a strip.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,17 +10,26 @@
 #define VX_DECODER "tiff"
 #include "decoders/sdk/pnm.h"
 
-/* libtiff's tables name its encoders too, which are never called. */
+VX_NOTE(
+    "output: image/x-portable-anymap .pnm\n"
+    "preview: --png -> image/png .png; the first image, or the only one, for the web\n");
+
+/* libtiff's tables name its encoders too, and what closes a file could change it: never called. */
 int deflateInit_(z_streamp stream, int level, const char* version, int size) { abort(); }
 int deflateReset(z_streamp stream) { abort(); }
 int deflateParams(z_streamp stream, int level, int strategy) { abort(); }
 int deflate(z_streamp stream, int flush) { abort(); }
 int deflateEnd(z_streamp stream) { abort(); }
+int TIFFRewriteDirectory(TIFF* tiff) { abort(); }
+int _TIFFRewriteField(TIFF* tiff, uint16_t tag, TIFFDataType type, tmsize_t count, void* values) {
+  abort();
+}
 
 static unsigned char* data;
 static size_t data_size;
 static size_t position;
 static int is_cut; /* more was asked for than there is */
+static int in_samples;
 
 static tmsize_t OnRead(thandle_t handle, void* to, tmsize_t size) {
   size_t left = position < data_size ? data_size - position : 0;
@@ -48,7 +57,7 @@ static _Noreturn void FailHere(const char* why) {
          is_cut || position > data_size ? data_size : position);
 }
 
-static void OnError(const char* module, const char* format, va_list values) {
+static _Noreturn void OnError(const char* module, const char* format, va_list values) {
   static char why[512];
   if (strstr(format, "%f") != NULL)
     FailHere("a bad value in a directory"); /* which vsniprintf can't print */
@@ -56,6 +65,11 @@ static void OnError(const char* module, const char* format, va_list values) {
   for (char* c = why; *c; c++)
     if (*c < ' ' || *c > '~') *c = '?'; /* Some messages quote the file. */
   FailHere(why);
+}
+
+/* Of samples libtiff has nothing harmless to say. */
+static void OnWarning(const char* module, const char* format, va_list values) {
+  if (in_samples) OnError(module, format, values);
 }
 
 typedef struct {
@@ -85,9 +99,9 @@ static unsigned Sample(const Page* page, uint32_t x, uint32_t row, unsigned samp
 static void PutSample(unsigned value, unsigned bits) {
   unsigned char bytes[] = {(unsigned char)(value >> 8), (unsigned char)value};
   if (bits == 16)
-    Put(bytes, 2);
+    PutSamples(bytes, 2);
   else
-    Put(bytes + 1, 1);
+    PutSamples(bytes + 1, 1);
 }
 
 static void PutPixel(const Page* page, uint32_t x, uint32_t row) {
@@ -141,18 +155,21 @@ static PnmKind Kind(TIFF* tiff, Page* page) {
 static void ReadCells(TIFF* tiff, const Page* page, uint32_t y) {
   unsigned planes = page->planar == PLANARCONFIG_SEPARATE ? page->samples : 1;
   unsigned char* to = page->cells;
+  in_samples = 1;
   for (unsigned plane = 0; plane < planes; plane++)
     for (uint32_t i = 0; i < page->across; i++, to += page->cell_size) {
       memset(to, 0, page->cell_size);
-      tmsize_t read =
-          page->tiled
-              ? TIFFReadEncodedTile(
-                    tiff, TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane), to,
-                    (tmsize_t)page->cell_size)
-              : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, (uint16_t)plane), to,
-                                     (tmsize_t)page->cell_size);
+      uint32_t number = page->tiled
+                            ? TIFFComputeTile(tiff, i * page->cell_width, y, 0, (uint16_t)plane)
+                            : TIFFComputeStrip(tiff, y, (uint16_t)plane);
+      /* Of one that isn't there libtiff makes up the length. */
+      if (TIFFGetStrileOffset(tiff, number) == 0) FailHere("a strip or tile is missing");
+      tmsize_t read = page->tiled
+                          ? TIFFReadEncodedTile(tiff, number, to, (tmsize_t)page->cell_size)
+                          : TIFFReadEncodedStrip(tiff, number, to, (tmsize_t)page->cell_size);
       if (read < 0) FailHere("damaged data");
     }
+  in_samples = 0;
 }
 
 static void DecodePage(TIFF* tiff) {
@@ -196,15 +213,16 @@ static void DecodePage(TIFF* tiff) {
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  as_png = vx_argument(argv, "--png") != NULL;
   data = GetAll(&data_size);
   TIFFSetErrorHandler(OnError);
-  TIFFSetWarningHandler(NULL);
+  TIFFSetWarningHandler(OnWarning);
   TIFF* tiff = TIFFClientOpen("", "r", NULL, OnRead, OnWrite, OnSeek, OnClose, OnSize, NULL, NULL);
   if (tiff == NULL) FailHere("not a TIFF header");
   do DecodePage(tiff);
-  while (!TIFFLastDirectory(tiff) && TIFFReadDirectory(tiff));
-  if (is_cut || !TIFFLastDirectory(tiff)) FailHere("a damaged directory");
+  while (!as_png && !TIFFLastDirectory(tiff) && TIFFReadDirectory(tiff));
+  if (is_cut || (!as_png && !TIFFLastDirectory(tiff))) FailHere("a damaged directory");
   Flush();
   return 0;
 }

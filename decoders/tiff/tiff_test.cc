@@ -309,7 +309,59 @@ TEST(TiffDecoderTest, FlippedBitsEndCleanly) {
       kGuest, Encode({{.width = 9, .height = 9, .separate = true, .tile = 16}, kSmall}, "w8"), 5);
 }
 
-TEST(TiffDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode({kSmall})); }
+TEST(TiffDecoderTest, GivesPngOfTheFirstPage) {
+  ExpectGivesPng(kGuest, Encode({kSmall, kSmall}));
+  for (int bits : {8, 16}) {
+    ExpectGivesPng(kGuest, Encode({{.width = 130, .channels = 4, .bits = bits}}));
+    ExpectGivesPng(kGuest,
+                   Encode({{.channels = 1, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
+    ExpectGivesPng(kGuest,
+                   Encode({{.channels = 2, .bits = bits, .photometric = PHOTOMETRIC_MINISBLACK}}));
+  }
+}
+
+TEST(TiffDecoderTest, DamageWithinSamplesIsNoticedThatLibtiffOnlyWarnsOf) {
+  const std::string encoded = Encode({{.width = 64,
+                                       .height = 20,
+                                       .channels = 1,
+                                       .bits = 1,
+                                       .photometric = PHOTOMETRIC_MINISWHITE,
+                                       .compression = COMPRESSION_CCITTFAX3,
+                                       .rows_per_strip = 20}});
+  int refused = 0;
+  for (size_t bit = 8 * 8; bit < 8 * 72; ++bit) {
+    const GuestRun run = RunGuest(kGuest, {}, FlipBit(encoded, bit));
+    EXPECT_EQ(run.failure, "");
+    if (run.diagnostics.find("Line length mismatch") != std::string::npos) {
+      EXPECT_EQ(run.exit_status, 1u);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST(TiffDecoderTest, SaysThatAFileIsCut) {
+  // Its directory comes first, and the pixels' end is missing.
+  const std::string encoded = Encode({{.width = 64, .height = 64, .rows_per_strip = 64}});
+  GuestRun run = RunGuest(kGuest, {}, encoded.substr(0, encoded.size() - 1));
+  EXPECT_EQ(run.diagnostics, "tiff: the input ends within the image, at byte " +
+                                 std::to_string(encoded.size() - 1) + " of the input\n");
+}
+
+TEST(TiffDecoderTest, ManyStripsNeedNoMoreMemoryThanOne) {
+  // 3.6 GB of samples, were they kept. Such an image isn't made in a moment: this one's strips but
+  // the first aren't there.
+  std::string encoded = Encode({{.width = 20000, .height = 9, .rows_per_strip = 9}});
+  const size_t length = encoded.rfind(std::string("\x01\x01\x03\0\x01\0\0\0\x09\0", 10));
+  ASSERT_NE(length, std::string::npos);
+  encoded.replace(length + 8, 2, "\x60\xea");  // 60000
+  GuestRun run = RunGuest(kGuest, {}, encoded);
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_THAT(run.diagnostics, HasSubstr("tiff: a strip or tile is missing, at byte "));
+  EXPECT_TRUE(run.output.starts_with("P6\n20000 60000\n255\n"));
+  EXPECT_EQ(run.output.size(), 19u + 9 * 60000);
+}
 
 }  // namespace
 }  // namespace vxa::decoders

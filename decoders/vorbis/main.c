@@ -1,7 +1,7 @@
 /* The Vorbis decoder: Ogg Vorbis I to WAV. Streams may follow each other, each with the number of
  * channels and the rate of the first; nothing else may be there.
  *
- *   vorbis.vx [float]
+ *   vorbis.vx [--float] [--seconds=N]
  *
  * Samples are 16-bit integers, or as libvorbis has them, neither rounded nor clipped.
  */
@@ -10,6 +10,12 @@
 static const char kName[] = "vorbis";
 
 #include "decoders/audio/ogg.h"
+#include "decoders/sdk/args.h"
+
+VX_NOTE(
+    "output: audio/wav .wav\n"
+    "parameter: --float; 32-bit floating-point samples, neither rounded nor clipped\n"
+    "preview: --seconds=N; the first N seconds\n");
 
 static vorbis_info info;
 static vorbis_comment comment;
@@ -54,7 +60,9 @@ static void DecodePackets(void) {
 }
 
 int main(int argc, char** argv) {
-  const int is_float = WavParseArguments(kName, argc, argv);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  const int is_float = vx_argument(argv, "--float") != NULL;
+  wav_seconds = vx_argument_number(argv, "--seconds");
   if (!OggNextStream()) Fail("the input is empty");
   do {
     ReadHeaders();

@@ -1,4 +1,4 @@
-/* The WebP decoder: lossy, lossless and animated images as decoders/README.md says. No arguments.
+/* The WebP decoder: lossy, lossless and animated images as decoders/README.md says.
  * Keeps the input and the canvas.
  */
 #include "src/dsp/cpu.h"
@@ -7,6 +7,10 @@
 
 #define VX_DECODER "webp"
 #include "decoders/sdk/pnm.h"
+
+VX_NOTE(
+    "output: image/x-portable-anymap .pnm\n"
+    "preview: --png -> image/png .png; the first image, or the only one, for the web\n");
 
 /* Guests have SSE2 and no other extension. */
 static int HasFeature(CPUFeature feature) { return feature == kSSE2; }
@@ -33,8 +37,8 @@ static void DecodeImage(const unsigned char* data, size_t size,
   if (status != VP8_STATUS_OK) FailAt(Why(status), 12);
   PutHeader(features->has_alpha ? PNM_RGB_ALPHA : PNM_RGB, width, height, 255);
   for (unsigned y = 0; y < height; y++)
-    Put(config.output.u.RGBA.rgba + (size_t)config.output.u.RGBA.stride * y,
-        (features->has_alpha ? 4 : 3) * width);
+    PutSamples(config.output.u.RGBA.rgba + (size_t)config.output.u.RGBA.stride * y,
+               (features->has_alpha ? 4 : 3) * width);
 }
 
 static void DecodeAnimation(const unsigned char* data, size_t size) {
@@ -45,21 +49,23 @@ static void DecodeAnimation(const unsigned char* data, size_t size) {
   WebPAnimInfo info;
   if (decoder == NULL || !WebPAnimDecoderGetInfo(decoder, &info))
     FailAt("damaged animation, or out of memory", 12);
-  for (unsigned frame = 1; frame <= info.frame_count; frame++) {
+  const unsigned frames = as_png ? 1 : info.frame_count;
+  for (unsigned frame = 1; frame <= frames; frame++) {
     unsigned char* canvas;
     int time;
     if (!WebPAnimDecoderGetNext(decoder, &canvas, &time)) {
       WebPIterator at;
-      WebPDemuxGetFrame(WebPAnimDecoderGetDemuxer(decoder), (int)frame, &at);
-      FailAt("damaged frame", (unsigned long long)(at.fragment.bytes - data));
+      int found = WebPDemuxGetFrame(WebPAnimDecoderGetDemuxer(decoder), (int)frame, &at);
+      FailAt("damaged frame", found ? (unsigned long long)(at.fragment.bytes - data) : 12);
     }
     PutHeader(PNM_RGB_ALPHA, info.canvas_width, info.canvas_height, 255);
-    Put(canvas, (size_t)info.canvas_width * info.canvas_height * 4);
+    PutSamples(canvas, (size_t)info.canvas_width * info.canvas_height * 4);
   }
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  as_png = vx_argument(argv, "--png") != NULL;
   size_t size;
   unsigned char* data = GetAll(&size);
   if (size < 12 && memcmp(data, "RIFF", size < 4 ? size : 4) == 0)

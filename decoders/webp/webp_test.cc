@@ -239,7 +239,11 @@ TEST(WebpDecoderTest, ACanvasLargerThanMemoryIsRefused) {
   EXPECT_THAT(run.diagnostics, HasSubstr("out of memory, at byte 12 of the input\n"));
 }
 
-TEST(WebpDecoderTest, TakesNoArguments) { ExpectTakesNoArguments(kGuest, Encode(5, 5, 3)); }
+TEST(WebpDecoderTest, GivesPngOfTheFirstFrame) {
+  ExpectGivesPng(kGuest, Encode(150, 90, 3));
+  ExpectGivesPng(kGuest, Encode(150, 90, 4));
+  ExpectGivesPng(kGuest, Animation(3, true));
+}
 
 }  // namespace
 }  // namespace vxa::decoders

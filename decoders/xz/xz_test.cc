@@ -330,15 +330,6 @@ TEST(XzDecoderTest, JunkAfterAStreamIsRefusedAtItsPlace) {
   ExpectRefused(Lzma(data) + Lzma(data), "junk after a stream", Lzma(data).size());
 }
 
-TEST(XzDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "xz"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Xz("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "xz: takes no arguments\n");
-  }
-}
-
 TEST(XzDecoderTest, AStreamCutOffAnywhereIsRefused) {
   std::string data = Sample(60);
   for (lzma_check check : kChecks) {

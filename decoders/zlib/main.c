@@ -1,29 +1,30 @@
 /* The zlib decoder: gzip (RFC 1952), zlib (RFC 1950) and raw deflate (RFC 1951) streams.
  *
- *   zlib.vx [raw | zlib | gzip]
+ *   zlib.vx [--format=raw|zlib|gzip] [--dictionary=N]
  *
- * Without an argument the header tells gzip from zlib; raw deflate has none and must be asked for.
+ * Without --format the header tells gzip from zlib; raw deflate has none and must be asked for.
  * gzip members may follow each other, each with zero bytes after it; nothing may follow the others.
  */
-#include <string.h>
-
 #include "zlib.h"
 
 #define VX_STREAM z_stream
 #define VX_DECODER "zlib"
+#include "decoders/sdk/args.h"
 #include "decoders/sdk/stream.h"
+
+static unsigned char* dictionary;
+static uInt dictionary_size; /* 0: there is none */
 
 /* inflateInit2()'s windowBits. */
 enum Wrapper { kRaw = -MAX_WBITS, kZlib = MAX_WBITS, kGzip = MAX_WBITS + 16, kDetect = 0 };
 
-static enum Wrapper ParseArguments(int argc, char** argv) {
-  if (argc <= 1) return kDetect;
-  if (argc == 2) {
-    if (strcmp(argv[1], "raw") == 0) return kRaw;
-    if (strcmp(argv[1], "zlib") == 0) return kZlib;
-    if (strcmp(argv[1], "gzip") == 0) return kGzip;
-  }
-  vx_fail(kName, "the only argument may be raw, zlib or gzip", 2);
+VX_NOTE(
+    "parameter: --format=raw|zlib|gzip; what is taken; without it gzip and zlib\n"
+    "parameter: --dictionary=N; the first N bytes of the input are a dictionary\n");
+
+static enum Wrapper ParseFormat(const char* format) {
+  if (format == NULL) return kDetect;
+  return *format == 'r' ? kRaw : *format == 'z' ? kZlib : kGzip;
 }
 
 /* REQUIRES: the input's first bytes have been read. */
@@ -51,7 +52,10 @@ static void Decode(void) {
       case Z_BUF_ERROR:
         Fail("the input ends within a stream");
       case Z_NEED_DICT:
-        Fail("the stream needs a preset dictionary");
+        if (dictionary_size == 0) Fail("the stream needs a preset dictionary");
+        if (inflateSetDictionary(&stream, dictionary, dictionary_size) != Z_OK)
+          Fail("the stream needs another dictionary");
+        break;
       default:
         Fail(stream.msg != NULL ? stream.msg : "out of memory");
     }
@@ -66,11 +70,18 @@ static void SkipZeros(void) {
 }
 
 int main(int argc, char** argv) {
-  enum Wrapper wrapper = ParseArguments(argc, argv);
+  VX_CHECK_ARGUMENTS(kName, argv);
+  enum Wrapper wrapper = ParseFormat(vx_argument(argv, "--format"));
+  unsigned long long size = vx_argument_number(argv, "--dictionary");
+  if (size != 0) dictionary = vx_read_dictionary(kName, size);
+  dictionary_size = (uInt)size;
+  input_read = size;
   StartOutput();
   if (!Refill()) Fail("the input is empty");
   if (wrapper == kDetect) wrapper = Detect();
   if (inflateInit2(&stream, wrapper) != Z_OK) Fail("out of memory");
+  if (wrapper == kGzip && size != 0) Fail("gzip has no dictionaries");
+  if (wrapper == kRaw && size != 0) inflateSetDictionary(&stream, dictionary, dictionary_size);
 
   Decode();
   if (wrapper == kGzip) {

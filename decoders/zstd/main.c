@@ -1,15 +1,21 @@
 /* The zstd decoder: Zstandard frames (RFC 8878) with windows of up to 128 MiB, which may follow
- * each other, skippable ones among them. No dictionaries, no arguments.
+ * each other, skippable ones among them.
+ *
+ *   zstd.vx [--dictionary=N]
+ *
+ * A dictionary is one that zstd has trained, or bytes that are taken as they are.
  */
 #define ZSTD_STATIC_LINKING_ONLY
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "decoders/sdk/vx.h"
+#include "decoders/sdk/args.h"
 #include "zstd.h"
 #include "zstd_errors.h"
 
 static const char kName[] = "zstd";
+
+VX_NOTE("parameter: --dictionary=N; the first N bytes of the input are a dictionary\n");
 
 enum { kLargestWindow = 1 << 27 };
 
@@ -22,6 +28,7 @@ static unsigned char* window;
 static size_t window_size;
 
 static ZSTD_DCtx* decoder;
+static ZSTD_DDict* dictionary; /* or NULL */
 
 static size_t Read(unsigned char* bytes, size_t size) {
   size_t length = (size_t)read(VX_FD_INPUT, bytes, size);
@@ -84,9 +91,10 @@ static void DecodeFrame(size_t length, const char* not_zstd) {
     Skip(header.frameContentSize);
     return;
   }
-  if (header.dictID != 0) vx_fail_at(kName, "the frame needs a dictionary", input_read);
+  if (header.dictID != 0 && dictionary == NULL)
+    vx_fail_at(kName, "the frame needs a dictionary", input_read);
   MakeRoom(&header);
-  ZSTD_decompressBegin(decoder);
+  ZSTD_decompressBegin_usingDDict(decoder, dictionary);
   size_t first = ZSTD_nextSrcSizeToDecompress(decoder), at = 0, size;
   Decode(input, first, NULL, 0);
   Decode(input + first, header.headerSize - first, NULL, 0);
@@ -100,12 +108,18 @@ static void DecodeFrame(size_t length, const char* not_zstd) {
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) vx_fail(kName, "takes no arguments", 2);
+  VX_CHECK_ARGUMENTS(kName, argv);
   decoder = ZSTD_createDCtx();
   if (decoder == NULL) vx_fail(kName, "out of memory", 1);
+  input_read = vx_argument_number(argv, "--dictionary");
+  if (input_read != 0) {
+    dictionary =
+        ZSTD_createDDict_byReference(vx_read_dictionary(kName, input_read), (size_t)input_read);
+    if (dictionary == NULL) vx_fail_at(kName, "a damaged dictionary, or out of memory", 0);
+  }
   /* The shortest that the library can tell from something else. */
   size_t length = Read(input, ZSTD_FRAMEHEADERSIZE_MIN(ZSTD_f_zstd1));
-  if (length == 0) vx_fail_at(kName, "the input is empty", 0);
+  if (length == 0) vx_fail_at(kName, "the input is empty", input_read);
   for (const char* not_zstd = "not a zstd frame"; length != 0; not_zstd = "junk after a frame") {
     DecodeFrame(length, not_zstd);
     length = Read(input, ZSTD_FRAMEHEADERSIZE_MIN(ZSTD_f_zstd1));

@@ -2,12 +2,14 @@
 // no object with the guest.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zdict.h>
 #include <zstd.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "decoders/testing/expect.h"
 #include "decoders/testing/run_guest.h"
@@ -204,15 +206,6 @@ TEST(ZstdDecoderTest, JunkAfterAFrameIsRefusedAtItsPlace) {
   }
 }
 
-TEST(ZstdDecoderTest, ArgumentsAreRefusedWhateverTheInput) {
-  for (const char* argument : {"", "-d", "zstd"}) {
-    GuestRun run = RunGuest(kGuest, {argument}, Encode("data"));
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, "zstd: takes no arguments\n");
-  }
-}
-
 TEST(ZstdDecoderTest, AFrameCutOffAnywhereIsRefused) {
   std::string data = Sample(1500);
   for (int checksum : {0, 1}) {
@@ -267,6 +260,62 @@ TEST(ZstdDecoderTest, AWrongContentSizeIsRefused) {
 
 TEST(ZstdDecoderTest, IsSmall) {
   EXPECT_LE(std::filesystem::file_size("decoders/zstd/zstd.vx"), 131072u);
+}
+
+std::string Trained(const std::string& samples) {
+  std::string dictionary(4000, '\0');
+  const std::vector<size_t> sizes(samples.size() / 400, 400);
+  const size_t size = ZDICT_trainFromBuffer(dictionary.data(), dictionary.size(), samples.data(),
+                                            sizes.data(), static_cast<unsigned>(sizes.size()));
+  EXPECT_FALSE(ZDICT_isError(size)) << ZDICT_getErrorName(size);
+  dictionary.resize(size);
+  return dictionary;
+}
+
+std::string EncodeWith(const std::string& dictionary, const std::string& data) {
+  ZSTD_CCtx* encoder = ZSTD_createCCtx();
+  std::string encoded(ZSTD_compressBound(data.size()), '\0');
+  const size_t size = ZSTD_compress_usingDict(encoder, encoded.data(), encoded.size(), data.data(),
+                                              data.size(), dictionary.data(), dictionary.size(), 6);
+  EXPECT_FALSE(ZSTD_isError(size));
+  encoded.resize(size);
+  ZSTD_freeCCtx(encoder);
+  return encoded;
+}
+
+std::string Argument(const std::string& dictionary) {
+  return "--dictionary=" + std::to_string(dictionary.size());
+}
+
+TEST(ZstdDecoderTest, TheInputMayBeginWithADictionary) {
+  const std::string samples = Sample(100000), data = Sample(500000);
+  for (const std::string& dictionary : {Trained(samples), samples, samples.substr(0, 5)}) {
+    for (size_t length : {0, 100, 40000, 500000}) {
+      const std::string part = data.substr(0, length), encoded = EncodeWith(dictionary, part);
+      decoders::ExpectDecodes(kGuest, dictionary + encoded, {Argument(dictionary)}, part);
+      decoders::ExpectDecodes(kGuest, dictionary + encoded + Encode(part) + encoded,
+                              {Argument(dictionary)}, part + part + part);
+    }
+  }
+  // The encoder did make use of it.
+  EXPECT_LT(EncodeWith(samples, data.substr(0, 40000)).size(), 1000u);
+}
+
+TEST(ZstdDecoderTest, WithoutTheRightDictionaryNothingComesOut) {
+  const std::string samples = Sample(100000), dictionary = Trained(samples);
+  const std::string encoded = EncodeWith(dictionary, "data");
+  const std::string other = Trained(samples.substr(30000));
+  const GuestRun run = RunGuest(kGuest, {Argument(other)}, other + encoded);
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_THAT(run.diagnostics,
+              MatchesRegex("zstd: Dictionary mismatch, at byte [0-9]+ of the input\n"));
+  EXPECT_EQ(run.output, "");
+  ExpectRefused(encoded, "the frame needs a dictionary", 10);
+  decoders::ExpectRefused(kGuest, dictionary.substr(1), {Argument(dictionary)},
+                          "zstd: the input ends within the dictionary, at byte " +
+                              std::to_string(dictionary.size() - 1) + " of the input\n");
+  decoders::ExpectRefused(kGuest, "", {"--dictionary=134217729"},
+                          "zstd: a dictionary of more than 128 MiB, at byte 0 of the input\n");
 }
 
 }  // namespace

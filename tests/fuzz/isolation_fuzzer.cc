@@ -124,7 +124,7 @@ Guest MakeGuest(Input input) {
     for (const decoders::Builtin& builtin : decoders::Builtins()) {
       if (builtin.name == name) guest.elf = builtin.elf;
     }
-    constexpr const char* kArguments[] = {"", "gzip", "zlib", "raw"};
+    constexpr const char* kArguments[] = {"", "--format=gzip", "--format=zlib", "--format=raw"};
     const std::string argument = kArguments[kind >> 4 & 3];
     if (!argument.empty()) guest.arguments.push_back(argument);
   } else {

@@ -47,7 +47,7 @@ def main():
             count = WAYS[way][2 if arguments.quick else 1]
             run = subprocess.run(
                 [binary("tools/benchmarks/decode_load"), way, "--worker", binary("vxengine/vxworker"),
-                 "--guest", binary("decoders/zlib/zlib.vx"), "--argument=zlib", "--input", encoded, f"--count={count}"],
+                 "--guest", binary("decoders/zlib/zlib.vx"), "--argument=--format=zlib", "--input", encoded, f"--count={count}"],
                 stdout=subprocess.PIPE, check=True)
             result = json.loads(run.stdout)
             if result["bytes"] != SIZE:

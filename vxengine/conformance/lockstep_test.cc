@@ -77,7 +77,7 @@ TEST(LockstepTest, Zlib) {
   const std::string text = Text(40'000);
   for (int level : {0, 6}) {  // at 0 it only copies
     const LockstepReport report = RunBoth({.elf = File("decoders/zlib/zlib.vx.debug"),
-                                           .arguments = {"zlib"},
+                                           .arguments = {"--format=zlib"},
                                            .input = Deflated(text, level)});
     EXPECT_TRUE(report.output == text);
     if (level == 0 && !testing::UsesMachine()) {
