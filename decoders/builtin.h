@@ -1,5 +1,5 @@
-// The decoders that this build brings along, as data: what an archive copies into itself before it
-// stores the first object that needs one.
+// The guests that this build brings along, as data: decoders, which an archive copies into itself
+// before it stores the first object that needs one, and the encoders that go with them.
 #ifndef DECODERS_BUILTIN_H_
 #define DECODERS_BUILTIN_H_
 
@@ -10,12 +10,14 @@
 namespace vxa::decoders {
 
 struct Builtin {
-  std::string_view name;  // of its folder: "zlib"
+  std::string_view name;  // of its file: "zlib", "zlib_encode"
   std::string_view elf;   // the guest program, a static ELF32, 16-byte aligned
 };
 
-// All of them, sorted by name. The data is constant and lives as long as the program. Thread-safe.
+// All decoders (//decoders:builtin) and all encoders (//decoders:builtin_encoders), sorted by name.
+// The data is constant and lives as long as the program. Thread-safe.
 std::span<const Builtin> Builtins();
+std::span<const Builtin> Encoders();
 
 }  // namespace vxa::decoders
 

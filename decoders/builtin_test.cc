@@ -5,16 +5,22 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 
 namespace vxa::decoders {
 namespace {
 
-TEST(BuiltinTest, HoldsEachDecoderExactlyAsItWasBuilt) {
-  ASSERT_FALSE(Builtins().empty());
-  for (const Builtin& builtin : Builtins()) {
-    std::string name(builtin.name);
-    std::ifstream file("decoders/" + name + "/" + name + ".vx", std::ios::binary);
+class BuiltinTest : public testing::TestWithParam<std::span<const Builtin>> {};
+
+INSTANTIATE_TEST_SUITE_P(DecodersAndEncoders, BuiltinTest,
+                         testing::Values(Builtins(), Encoders()));
+
+TEST_P(BuiltinTest, HoldsEachGuestExactlyAsItWasBuilt) {
+  ASSERT_FALSE(GetParam().empty());
+  for (const Builtin& builtin : GetParam()) {
+    const std::string name(builtin.name), folder = name.substr(0, name.find("_encode"));
+    std::ifstream file("decoders/" + folder + "/" + name + ".vx", std::ios::binary);
     ASSERT_TRUE(file) << name;
     std::string built{std::istreambuf_iterator<char>(file), {}};
     EXPECT_TRUE(builtin.elf == built)
@@ -22,14 +28,17 @@ TEST(BuiltinTest, HoldsEachDecoderExactlyAsItWasBuilt) {
   }
 }
 
-TEST(BuiltinTest, ListsTheDecodersSortedByNameAndWithoutDuplicates) {
+TEST_P(BuiltinTest, ListsGuestsSortedByNameAndWithoutDuplicates) {
   auto not_ascending = [](const Builtin& a, const Builtin& b) { return a.name >= b.name; };
-  EXPECT_EQ(std::ranges::adjacent_find(Builtins(), not_ascending), Builtins().end());
+  EXPECT_EQ(std::ranges::adjacent_find(GetParam(), not_ascending), GetParam().end());
 }
 
-TEST(BuiltinTest, HoldsTheZlibDecoder) {
-  auto named_zlib = [](const Builtin& builtin) { return builtin.name == "zlib"; };
-  EXPECT_TRUE(std::ranges::any_of(Builtins(), named_zlib));
+TEST(ZlibTest, IsAmongBoth) {
+  auto is_named = [](const char* name) {
+    return [name](const Builtin& builtin) { return builtin.name == name; };
+  };
+  EXPECT_TRUE(std::ranges::any_of(Builtins(), is_named("zlib")));
+  EXPECT_TRUE(std::ranges::any_of(Encoders(), is_named("zlib_encode")));
 }
 
 }  // namespace

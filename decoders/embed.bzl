@@ -1,13 +1,13 @@
 """vx_embed: guest files inside a host program, as read-only data."""
 
 def _symbol(guest):
-    return "vxa_decoder_" + "".join([
+    return "vxa_guest_" + "".join([
         c if c.isalnum() else "_"
         for c in guest.basename[:-len(".vx")].elems()
     ])
 
 def _impl(ctx):
-    guests = ctx.files.decoders
+    guests = ctx.files.guests
     data = ctx.actions.declare_file(ctx.label.name + ".S")
     table = ctx.actions.declare_file(ctx.label.name + ".cc")
 
@@ -34,7 +34,7 @@ extern "C" const char {declarations};
 
 namespace vxa::decoders {{
 
-std::span<const Builtin> Builtins() {{
+std::span<const Builtin> {function}() {{
   static const Builtin kBuiltins[] = {{
 {rows}
   }};
@@ -43,6 +43,7 @@ std::span<const Builtin> Builtins() {{
 
 }}  // namespace vxa::decoders
 """.format(
+        function = ctx.attr.function,
         declarations = ", ".join(["%s[], %s_end[]" % (symbol, symbol) for _, symbol in symbols]),
         rows = "\n".join([
             "      {\"%s\", {%s, static_cast<size_t>(%s_end - %s)}}," % (name, symbol, symbol, symbol)
@@ -53,26 +54,31 @@ std::span<const Builtin> Builtins() {{
 
 _vx_embed = rule(
     implementation = _impl,
-    attrs = {"decoders": attr.label_list(allow_files = [".vx"])},
+    attrs = {
+        "function": attr.string(mandatory = True),
+        "guests": attr.label_list(allow_files = [".vx"]),
+    },
 )
 
-def vx_embed(name, decoders, **kwargs):
+def vx_embed(name, function, guests, **kwargs):
     """A host library that holds guests and lists them as decoders/builtin.h says.
 
     Args:
       name: the cc_library's name.
-      decoders: vx_decoder targets; the table has their names without `.vx`, sorted.
+      function: the one of builtin.h that lists them.
+      guests: vx_decoder targets; the table has their names without `.vx`, sorted.
       **kwargs: visibility and the like.
     """
     _vx_embed(
         name = name + "_data",
-        decoders = decoders,
+        function = function,
+        guests = guests,
     )
     native.cc_library(
         name = name,
         srcs = [name + "_data"],
         hdrs = ["builtin.h"],
         # .incbin reads them while the assembler runs.
-        textual_hdrs = decoders,
+        textual_hdrs = guests,
         **kwargs
     )

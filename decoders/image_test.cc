@@ -1,4 +1,4 @@
-// What must hold of every decoder's file, whatever it decodes: the image that the VX ABI wants, and
+// What must hold of the file of every decoder and encoder: the image that the VX ABI wants, and
 // nothing of the machine that built it.
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -99,11 +99,12 @@ TEST_P(ImageTest, NamesNoPlaceOfItsBuild) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Decoders, ImageTest,
-                         testing::ValuesIn(Builtins().begin(), Builtins().end()),
-                         [](const testing::TestParamInfo<Builtin>& info) {
-                           return std::string(info.param.name);
-                         });
+std::string Name(const testing::TestParamInfo<Builtin>& info) {
+  return std::string(info.param.name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Decoders, ImageTest, testing::ValuesIn(Builtins()), Name);
+INSTANTIATE_TEST_SUITE_P(Encoders, ImageTest, testing::ValuesIn(Encoders()), Name);
 
 }  // namespace
 }  // namespace vxa::decoders
