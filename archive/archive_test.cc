@@ -54,7 +54,7 @@ TEST_F(ArchiveTest, GivesBackWhatWasPutThroughTheArchivedDecoder) {
   EXPECT_EQ(read->cost[0].instructions, put->proof[0].instructions);
 }
 
-// Bytes of a sound, or a picture, that only a codec for such makes much smaller.
+// Bytes of a sound.
 std::string Slopes(size_t size) {
   std::string bytes;
   for (size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(i * i / 700 + i % 3));
@@ -76,16 +76,6 @@ TEST_F(ArchiveTest, EncodesWavFilesAsFlacChunkByChunk) {
   ASSERT_TRUE(
       archive_->Read({.name = "a.wav", .offset = 5'000'001, .limit = 10}, part, {}).ok());
   EXPECT_EQ(part.bytes, wav.substr(5'000'001, 10));
-}
-
-TEST_F(ArchiveTest, EncodesPicturesAsPng) {
-  const std::string picture = PpmHeader(1000, 1500) + Slopes(1000 * 1500 * 3);
-  absl::StatusOr<PutResult> put = Put(*archive_, "a.ppm", picture);
-  ASSERT_TRUE(put.ok()) << put.status();
-  EXPECT_EQ(put->object.codec, "png");
-  EXPECT_EQ(put->object.chunks, 2u);
-  Open();
-  EXPECT_TRUE(*Get(*archive_, "a.ppm") == picture);
 }
 
 TEST_F(ArchiveTest, TakesTheUsualCodecForWhatOnlyLooksLikeAFormat) {

@@ -36,9 +36,9 @@ absl::StatusOr<std::optional<std::string>> EncodeChunk(DecoderRunner& runner, co
   }
   std::vector<std::string> arguments;
   std::vector<std::string_view> input = {chunk.bytes};
-  if (codec.is_for_a_format) {
-    arguments = {absl::StrCat("--head=", chunk.head.size()),
-                 absl::StrCat("--offset=", chunk.offset)};
+  if (codec.is_for_a_format && !chunk.head.empty()) {
+    arguments.push_back(absl::StrCat("--head=", chunk.head.size()));
+    if (chunk.offset != 0) arguments.push_back(absl::StrCat("--offset=", chunk.offset));
     input.insert(input.begin(), chunk.head);
   }
   const DecoderRunner::Job job{.decode = DecodeMessage(image->digest, arguments,

@@ -120,10 +120,6 @@ std::string WavHeader(size_t bytes) {
          le32(kRate * kFrame) + le32(16 << 16 | kFrame) + "data" + le32(bytes);
 }
 
-std::string PpmHeader(size_t width, size_t height) {
-  return absl::StrCat("P6\n", width, " ", height, "\n255\n");
-}
-
 std::string ContentOf(std::string_view name) {
   uint64_t seed = 0;
   for (uint8_t byte : Digest::Of(name).bytes) seed = seed * 31 + byte;

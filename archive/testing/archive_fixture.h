@@ -46,10 +46,8 @@ std::string Noise(size_t size, uint64_t seed);
 std::string Text(size_t size, uint64_t seed);
 std::string Gzip(std::string_view bytes);
 std::string Bzip2(std::string_view bytes);
-// What a file begins with that has so many bytes of 16-bit stereo sound, or RGB pixels of 8 bits a
-// sample, after it.
+// What a WAV file begins with that has so many bytes of 16-bit stereo sound after it.
 std::string WavHeader(size_t bytes);
-std::string PpmHeader(size_t width, size_t height);
 
 // Bytes that belong to a name: of many sizes, compressible or not.
 std::string ContentOf(std::string_view name);
