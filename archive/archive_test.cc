@@ -1,11 +1,13 @@
 #include "archive/archive.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "archive/codec.h"
 #include "archive/errors.h"
 #include "archive/testing/archive_fixture.h"
 #include "gtest/gtest.h"
@@ -54,15 +56,19 @@ TEST_F(ArchiveTest, GivesBackWhatWasPutThroughTheArchivedDecoder) {
   EXPECT_EQ(read->cost[0].instructions, put->proof[0].instructions);
 }
 
-// Bytes of a sound.
-std::string Slopes(size_t size) {
-  std::string bytes;
-  for (size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(i * i / 700 + i % 3));
-  return bytes;
+// 16-bit samples of a sound.
+std::string Sound(size_t bytes) {
+  std::string sound;
+  for (size_t i = 0; sound.size() < bytes; ++i) {
+    const int sample = static_cast<int>(9000 * std::sin(static_cast<double>(i) / 40) + i * 7 % 11);
+    sound.push_back(static_cast<char>(sample));
+    sound.push_back(static_cast<char>(sample >> 8));
+  }
+  return sound;
 }
 
 TEST_F(ArchiveTest, EncodesWavFilesAsFlacChunkByChunk) {
-  const std::string samples = Slopes(9 << 20);
+  const std::string samples = Sound(9 << 20);
   const std::string wav = WavHeader(samples.size()) + samples + "LIST\4\0\0\0odd";
   absl::StatusOr<PutResult> put = Put(*archive_, "a.wav", wav);
   ASSERT_TRUE(put.ok()) << put.status();
@@ -102,7 +108,7 @@ TEST_F(ArchiveTest, StoresWhatDoesNotCompress) {
 }
 
 TEST_F(ArchiveTest, StoresWithTheCodecThatIsAskedFor) {
-  const std::string bytes = Text(300'000, 1);
+  const std::string bytes = WavHeader(300'000) + Sound(300'000);
   for (const Codec& codec : Codecs()) {
     const std::string name(codec.name);
     absl::StatusOr<PutResult> put = Put(*archive_, {.name = name, .codec = name}, bytes);

@@ -58,7 +58,7 @@ class CodecTest : public ::testing::TestWithParam<Codec> {
   }
 
  private:
-  PackFiles no_packs_{*Env::Real(), "/nonexistent"};
+  PackFiles no_packs_{Env::Real(), "/nonexistent"};
   DecoderRunner runner_{no_packs_, &Workers(), {}};
 };
 
