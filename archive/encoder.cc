@@ -12,7 +12,7 @@
 namespace vxa {
 namespace {
 
-// What encoders get: twice what the largest, of xz, takes for a chunk of 4 MiB.
+// What encoders get: brotli takes 74 MB for a chunk of 4 MiB, xz 65 MB, the others less.
 constexpr uint64_t kMemory = uint64_t{128} << 20;
 
 // No encoder makes more of a chunk.
@@ -20,7 +20,7 @@ constexpr uint64_t Longest(uint64_t length) { return length + length / 8 + (uint
 
 // Whether it is the encoder that failed, rather than the call.
 bool IsTheEncoders(const absl::Status& status) {
-  const std::string_view reason = ReasonName(status);
+  const std::string reason = ReasonName(status);
   return reason == "DECODER_FAILED" || reason == "LIMIT_EXCEEDED";
 }
 
