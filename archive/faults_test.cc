@@ -225,6 +225,18 @@ TEST_F(FaultsTest, StoresAChunkRawWhenItsCodecFailsTheProof) {
   EXPECT_EQ(*Get(*archive_, "a"), text);
 }
 
+TEST_F(FaultsTest, StoresAChunkRawWhenItsEncoderFails) {
+  for (const absl::Status& status : {absl::InternalError("worker killed by signal 11"),
+                                     absl::ResourceExhaustedError("too little memory")}) {
+    service_.status = status;
+    const std::string name(absl::StatusCodeToString(status.code()));
+    absl::StatusOr<PutResult> put = Put(*archive_, name, Text(10'000, 1));
+    ASSERT_TRUE(put.ok()) << put.status();
+    EXPECT_EQ(put->object.codec, "store");
+    EXPECT_EQ(*Get(*archive_, name), Text(10'000, 1));
+  }
+}
+
 TEST_F(FaultsTest, GivesNoBytesWhenADecoderFailsThatWasProved) {
   EXPECT_EQ(Outcome("a", Text(10'000, 1)), "1");
   service_.flip = true;
