@@ -37,6 +37,7 @@ const std::vector<Codec>& Codecs() {
       {"brotli", "brotli", "", "brotli_encode"},
       {"lz4", "lz4", "", "lz4_encode"},
       {"flac", "flac", "--restore", "flac_encode", true},
+      {"png", "png", "--restore", "png_encode", true},
   };
   return *codecs;
 }

@@ -114,10 +114,10 @@ constexpr Format kFormats[] = {
     {"tiff", "image/tiff", "fmt/353", ".tif", false, IsTiff, "tiff", "", true},
     {"jp2", "image/jp2", "x-fmt/392", ".jp2", true, IsJp2, "jp2", "", true},
     {"j2k", "image/x-jp2-codestream", "", ".j2k", true, IsJ2k, "jp2", "", true},
-    {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", ""},
-    {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", ""},
-    {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", ""},
-    {"bmp", "image/bmp", "", ".bmp", false, IsBmp, "", ""},
+    {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", "", false, "png"},
+    {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", "", false, "png"},
+    {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", "", false, "png"},
+    {"bmp", "image/bmp", "", ".bmp", false, IsBmp, "", "", false, "png"},
     {"pdf", "application/pdf", "", ".pdf", false, IsPdf, "", ""},
 };
 

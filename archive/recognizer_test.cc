@@ -52,6 +52,7 @@ TEST(RecognizerTest, KnowsWhatHasADecoder) {
 
 TEST(RecognizerTest, KnowsWhatHasACodecOfItsOwn) {
   EXPECT_EQ(Recognize("RIFF\x24\0\0\0WAVEfmt "s)->codec, "flac");
+  EXPECT_EQ(Recognize("P6 1 1")->codec, "png");
   EXPECT_EQ(Recognize(kGzip)->codec, "");
 }
 

@@ -126,7 +126,7 @@ void AddPut(CLI::App* app, CommandLine* line) {
   put->add_option(
          "--codec", line->put.codec,
          "how it is stored: auto (as far as that saves space), store, deflate, bzip2, zstd, "
-         "xz, brotli, lz4, flac")
+         "xz, brotli, lz4, flac, png")
       ->check(CheckUtf8, "");
   put->add_option("--media-type", line->put.media_type, "its type; else what is recognised")
       ->type_name("TYPE")

@@ -1,4 +1,4 @@
-// What every decoder takes as arguments: that which its note says, and nothing else.
+// What every decoder and encoder takes as arguments: that which its note says, and nothing else.
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -29,8 +29,8 @@ class ArgumentsTest : public testing::TestWithParam<Builtin> {
   }
 
   GuestRun Run(const std::vector<std::string>& arguments) const {
-    const std::string name(GetParam().name);
-    return RunGuest("decoders/" + name + "/" + name, arguments, "");
+    const std::string name(GetParam().name), folder = name.substr(0, name.find("_encode"));
+    return RunGuest("decoders/" + folder + "/" + name, arguments, "");
   }
 
   void ExpectTakes(const std::string& argument) const {
@@ -99,11 +99,12 @@ TEST_P(ArgumentsTest, TakesEachOnce) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Decoders, ArgumentsTest,
-                         testing::ValuesIn(Builtins().begin(), Builtins().end()),
-                         [](const testing::TestParamInfo<Builtin>& info) {
-                           return std::string(info.param.name);
-                         });
+std::string Name(const testing::TestParamInfo<Builtin>& info) {
+  return std::string(info.param.name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Decoders, ArgumentsTest, testing::ValuesIn(Builtins()), Name);
+INSTANTIATE_TEST_SUITE_P(Encoders, ArgumentsTest, testing::ValuesIn(Encoders()), Name);
 
 }  // namespace
 }  // namespace vxa::decoders

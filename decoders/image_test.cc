@@ -93,7 +93,7 @@ TEST_P(ImageTest, IsStripped) {
 }
 
 TEST_P(ImageTest, NamesNoPlaceOfItsBuild) {
-  for (const char* place : {"bazel", "execroot", "external/", "decoders/", "src/", "/tmp",
+  for (const char* place : {"bazel", "execroot", "external/", "decoders/", "src/", "newlib", "/tmp",
                             "/usr", "/home", "/proc"}) {
     EXPECT_EQ(GetParam().elf.find(place), std::string_view::npos) << place;
   }

@@ -1,176 +1,208 @@
-/* The FLAC encoder: a chunk of a WAV file to one native FLAC stream (RFC 9639), playable by itself,
- * from which `flac.vx --restore` gives the chunk back byte for byte.
+/* The FLAC encoder: a chunk of a WAV file, cut out anywhere, to a native FLAC stream (RFC 9639) of
+ * the whole sample frames that are in it. What else is in it stands in APPLICATION blocks, so that
+ * `flac.vx --restore` gives back the chunk; main.c says how.
  *
- *   flac_encode.vx --head=N [--offset=M]
+ *   flac_encode.vx [--head=N] [--offset=N]
  *
- * The first N bytes of the input are the first of the file: as far as the beginning of its samples,
- * or further. The rest of the input is the chunk, which begins at offset M of the file.
+ * The file's head must reach as far as its data chunk. Where that has a size of 0 or 2^32 - 1, as
+ * from a recorder that could not go back, or ends behind the file, samples go on to the end.
  *
- * Whatever of the chunk isn't whole samples of all channels is kept as it is, what comes before
- * them in an APPLICATION block `vxaw` with '<', what comes after in one with '>' (see main.c). Where
- * the size of the file's samples is 0, or runs past the chunk, as in files that were streamed, all
- * the rest of the chunk is samples. Bits a sample are as many as its bytes hold: FLAC finds those
- * that are always zero by itself.
- *
- * Status 1 for what FLAC can't hold: floating point and other encodings, more than 8 channels.
+ * Status 1, and no output: samples that aren't integers of 8 to 32 bits in 1 to 8 channels, and a
+ * chunk without a whole frame of them.
  */
+#include <FLAC/format.h>
 #include <FLAC/stream_encoder.h>
 #include <string.h>
 
 #define VX_ENCODER "flac_encode"
-#include "decoders/sdk/args.h"
 #include "decoders/sdk/chunk.h"
 
-VX_NOTE("output: audio/flac .flac\n"
-        "parameter: --head=N; how many bytes of the file's beginning precede the chunk\n"
-        "parameter: --offset=N; where the chunk begins in the file, if not at its beginning\n");
+VX_NOTE("output: audio/flac .flac\n" VX_FILE_CHUNK_NOTE);
 
-/* Where the samples lie in the file, and how. */
-struct Samples {
-  unsigned channels, bits, rate; /* bits: of what holds a sample of one channel */
-  unsigned long long begin, size;
-};
+/* Frames that are handed over at once. */
+enum { kBlock = 4096 };
 
-static unsigned Le16(const unsigned char* at) { return at[0] | at[1] << 8; }
-static unsigned Le32(const unsigned char* at) { return Le16(at) | Le16(at + 2) << 16; }
+/* The bytes of a file that one block takes; it could be 2^24 - 6. */
+enum { kMostKept = 16000000 };
 
-/* A `fmt ` chunk of `size` bytes. */
-static void ReadFormat(const unsigned char* fmt, size_t size, struct Samples* samples) {
-  enum { kPcm = 1, kExtensible = 0xfffe };
-  if (size < 16) Fail("a fmt chunk of less than 16 bytes");
-  unsigned encoding = Le16(fmt);
-  if (encoding == kExtensible && size >= 40) encoding = Le16(fmt + 24);
-  if (encoding != kPcm) Fail("the samples aren't integers");
-  unsigned frame = Le16(fmt + 12); /* bytes of a sample of all channels */
-  samples->channels = Le16(fmt + 2);
-  samples->rate = Le32(fmt + 4);
-  if (samples->channels == 0 || samples->channels > FLAC__MAX_CHANNELS)
-    Fail("FLAC has 1 to 8 channels");
-  if (frame == 0 || frame % samples->channels != 0) Fail("channels don't share a sample evenly");
-  samples->bits = frame / samples->channels * 8;
-  if (samples->bits > 32) Fail("samples of more than 32 bits");
-  if (!FLAC__format_sample_rate_is_valid(samples->rate)) Fail("a rate that FLAC doesn't have");
+static struct {
+  unsigned channels, rate;
+  unsigned bytes; /* of a sample */
+  unsigned mask;  /* speakers; 0: none in particular */
+} format;
+static unsigned long long data, data_end; /* where in the file samples lie */
+
+static FLAC__StreamMetadata** blocks;
+static unsigned block_count;
+
+/* The stream, and where in it the next bytes go. */
+static struct {
+  unsigned char* bytes;
+  size_t size, capacity, at;
+} stream;
+
+/* What libFLAC reads "tukey(5e-1)" with, the window of all levels to 5; the C library's is large.
+ */
+double strtod(const char* text, char** end) { return 0.5; }
+
+static unsigned Little(const unsigned char* bytes, int count) {
+  unsigned value = 0;
+  while (count-- > 0) value = value << 8 | bytes[count];
+  return value;
 }
 
-/* What the file's first bytes tell. */
-static struct Samples ReadHead(const unsigned char* head, size_t size) {
-  struct Samples samples = {0};
+/* REQUIRES: size >= 16. */
+static void ParseFormat(const unsigned char* fmt, size_t size) {
+  /* After a format's number, KSDATAFORMAT_SUBTYPE_PCM and its like. */
+  static const unsigned char kGuid[] = {0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71};
+  unsigned tag = Little(fmt, 2);
+  const unsigned align = Little(fmt + 12, 2), bits = Little(fmt + 14, 2);
+  format.channels = Little(fmt + 2, 2);
+  format.rate = Little(fmt + 4, 4);
+  format.bytes = (bits + 7) / 8;
+  format.mask = 0;
+  if (tag == 0xfffe && size >= 40 && memcmp(fmt + 28, kGuid, sizeof kGuid) == 0) {
+    tag = Little(fmt + 24, 4);
+    format.mask = Little(fmt + 20, 4);
+  }
+  if (tag != 1) Fail("the samples are not integers");
+  if (format.channels < 1 || format.channels > FLAC__MAX_CHANNELS) Fail("not 1 to 8 channels");
+  if (format.bytes < 1 || format.bytes > 4) Fail("not samples of 8 to 32 bits");
+  if (align != format.channels * format.bytes) Fail("frames are not what their samples make");
+  if (!FLAC__format_sample_rate_is_valid(format.rate)) Fail("a sample rate that FLAC can't have");
+}
+
+static void ParseHead(const unsigned char* head, size_t size) {
   if (size < 12 || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0)
     Fail("not a WAV file");
-  for (size_t at = 12; size - at >= 8;) {
-    size_t length = Le32(head + at + 4);
-    const unsigned char* id = head + at;
+  for (unsigned long long at = 12; at + 8 <= size;) {
+    const unsigned char* riff_chunk = head + at;
+    const unsigned riff_size = Little(riff_chunk + 4, 4);
     at += 8;
-    if (memcmp(id, "data", 4) == 0) {
-      if (samples.channels == 0) Fail("no fmt chunk before the samples");
-      samples.begin = at;
-      samples.size = length != 0 ? length : ~0u;
-      return samples;
+    if (memcmp(riff_chunk, "data", 4) == 0) {
+      if (format.channels == 0) Fail("no fmt chunk before the data");
+      data = at;
+      data_end = riff_size == 0 || riff_size == ~0u ? ~0ull : at + riff_size;
+      return;
     }
-    if (length > size - at) break;
-    if (memcmp(id, "fmt ", 4) == 0) ReadFormat(head + at, length, &samples);
-    at += length;
-    if (length % 2 != 0 && at < size) at++;
+    if (memcmp(riff_chunk, "fmt ", 4) == 0) {
+      if (riff_size < 16 || riff_size > size - at) Fail("a short fmt chunk");
+      ParseFormat(riff_chunk + 8, riff_size);
+    }
+    at += riff_size + riff_size % 2ull;
   }
-  Fail("the samples begin later than the head ends");
+  Fail("no data chunk in the file's head");
 }
 
-static unsigned char* output;
-static size_t output_size, output_room, output_at;
+static FLAC__StreamMetadata* AddBlock(FLAC__MetadataType type) {
+  FLAC__StreamMetadata* block = Allocate(sizeof *block);
+  memset(block, 0, sizeof *block);
+  block->type = type;
+  blocks = Reallocate(blocks, (block_count + 1) * sizeof *blocks);
+  return blocks[block_count++] = block;
+}
+
+/* Keeps bytes from before ('<') or after ('>') the samples. */
+static void Keep(unsigned char side, const unsigned char* bytes, size_t size) {
+  do {
+    const size_t part = size < kMostKept ? size : kMostKept;
+    FLAC__StreamMetadata* block = AddBlock(FLAC__METADATA_TYPE_APPLICATION);
+    memcpy(block->data.application.id, "vxaw", 4);
+    block->data.application.data = Allocate(1 + part);
+    block->data.application.data[0] = side;
+    memcpy(block->data.application.data + 1, bytes, part);
+    block->length = 4 + 1 + part;
+    bytes += part;
+    size -= part;
+  } while (size > 0);
+}
+
+/* The comment for players that ReadComment() in main.c reads too. */
+static void AddMask(void) {
+  static char comment[] = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x00000000";
+  static FLAC__StreamMetadata_VorbisComment_Entry entry = {sizeof comment - 1, (void*)comment};
+  unsigned mask = format.mask;
+  for (char* digit = comment + sizeof comment - 2; mask != 0; mask >>= 4, --digit)
+    *digit = "0123456789ABCDEF"[mask & 15];
+  FLAC__StreamMetadata* block = AddBlock(FLAC__METADATA_TYPE_VORBIS_COMMENT);
+  block->data.vorbis_comment.num_comments = 1;
+  block->data.vorbis_comment.comments = &entry;
+  block->length = 4 + 4 + 4 + entry.length; /* without the vendor, which libFLAC adds */
+}
 
 static FLAC__StreamEncoderWriteStatus Write(const FLAC__StreamEncoder* unused,
-                                            const FLAC__byte* bytes, size_t size, unsigned samples,
-                                            unsigned frame, void* client) {
-  if (size > output_room - output_at) {
-    output_room = 2 * output_room + size;
-    output = Reallocate(output, output_room);
+                                            const FLAC__byte* bytes, size_t size, uint32_t samples,
+                                            uint32_t frame, void* client) {
+  if (size > stream.capacity - stream.at) {
+    stream.capacity = 2 * stream.capacity + size;
+    stream.bytes = Reallocate(stream.bytes, stream.capacity);
   }
-  memcpy(output + output_at, bytes, size);
-  output_at += size;
-  if (output_at > output_size) output_size = output_at;
+  memcpy(stream.bytes + stream.at, bytes, size);
+  stream.at += size;
+  if (stream.at > stream.size) stream.size = stream.at;
   return FLAC__STREAM_ENCODER_WRITE_STATUS_OK;
 }
 
-/* libFLAC goes back to the header in the end, to note the number of samples and their MD5. */
 static FLAC__StreamEncoderSeekStatus Seek(const FLAC__StreamEncoder* unused, FLAC__uint64 offset,
                                           void* client) {
-  output_at = (size_t)offset;
+  stream.at = (size_t)offset; /* of what has been written */
   return FLAC__STREAM_ENCODER_SEEK_STATUS_OK;
 }
 
 static FLAC__StreamEncoderTellStatus Tell(const FLAC__StreamEncoder* unused, FLAC__uint64* offset,
                                           void* client) {
-  *offset = output_at;
+  *offset = stream.at;
   return FLAC__STREAM_ENCODER_TELL_STATUS_OK;
 }
 
-/* A `vxaw` block. */
-static FLAC__StreamMetadata Kept(char side, const unsigned char* bytes, size_t size) {
-  FLAC__StreamMetadata block = {.type = FLAC__METADATA_TYPE_APPLICATION, .length = 4 + 1 + size};
-  if (block.length >= 1u << FLAC__STREAM_METADATA_LENGTH_LEN) Fail("too much that isn't samples");
-  memcpy(block.data.application.id, "vxaw", 4);
-  block.data.application.data = Allocate(1 + size);
-  block.data.application.data[0] = (unsigned char)side;
-  memcpy(block.data.application.data + 1, bytes, size);
-  return block;
-}
-
-/* The next `count` samples, of one channel or another. */
-static const unsigned char* Convert(const unsigned char* from, unsigned bits, unsigned count,
-                                    FLAC__int32* to) {
-  for (; count > 0; count--, to++) {
-    unsigned value = 0;
-    for (unsigned shift = 32 - bits; shift < 32; shift += 8) value |= (unsigned)*from++ << shift;
-    if (bits == 8) value ^= 1u << 31; /* WAV's bytes are unsigned */
-    *to = (FLAC__int32)value >> (32 - bits);
+static void EncodeFrames(FLAC__StreamEncoder* encoder, const unsigned char* at, size_t frames) {
+  static FLAC__int32 samples[kBlock * FLAC__MAX_CHANNELS];
+  const unsigned unused_bits = 32 - 8 * format.bytes;
+  while (frames > 0) {
+    const unsigned now = frames < kBlock ? frames : kBlock;
+    for (unsigned i = 0; i < now * format.channels; ++i, at += format.bytes) {
+      const unsigned value = Little(at, format.bytes);
+      samples[i] =
+          format.bytes == 1 ? (int)value - 0x80 : (int)(value << unused_bits) >> unused_bits;
+    }
+    if (!FLAC__stream_encoder_process_interleaved(encoder, samples, now)) Fail("out of memory");
+    frames -= now;
   }
-  return from;
 }
 
 int main(int argc, char** argv) {
   VX_CHECK_ARGUMENTS(kName, argv);
-  struct Chunk input = ReadChunk();
-  unsigned long long head_size = vx_argument_number(argv, "--head");
-  unsigned long long offset = vx_argument_number(argv, "--offset");
-  if (head_size > input.size) Fail("the input is shorter than the head");
-  struct Samples samples = ReadHead(input.bytes, (size_t)head_size);
-  const unsigned char* chunk = input.bytes + head_size;
-  unsigned long long chunk_end = offset + (input.size - head_size);
-  if (chunk_end < offset) Fail("the chunk ends past 2^64");
+  const struct FileChunk file = ReadFileChunk(argv);
+  ParseHead(file.head, file.head_size);
 
-  /* The whole samples, as offsets in the file. */
-  unsigned frame = samples.channels * samples.bits / 8;
-  unsigned long long begin = samples.begin, end = samples.begin + samples.size;
-  if (samples.size == ~0u || end > chunk_end) end = chunk_end;
-  if (offset > begin) begin += (offset - begin + frame - 1) / frame * frame;
-  if (begin >= end || end - begin < frame) Fail("the chunk has no whole sample");
-  end -= (end - begin) % frame;
+  /* The first whole frame in the chunk, and the end of the last. */
+  const unsigned frame = format.channels * format.bytes;
+  unsigned long long first = file.offset, end = data_end < file.end ? data_end : file.end;
+  if (first < data) first = data;
+  first += (frame - (first - data) % frame) % frame;
+  if (first > end || end - first < frame) Fail("no whole sample frame in the chunk");
+  const size_t before = (size_t)(first - file.offset), frames = (size_t)((end - first) / frame);
+  const unsigned char *samples = file.chunk.bytes + before, *after = samples + frames * frame;
+  if (format.mask != 0) AddMask();
+  Keep('<', file.chunk.bytes, before);
+  const size_t after_size = (size_t)(file.chunk.bytes + file.chunk.size - after);
+  if (after_size > 0) Keep('>', after, after_size);
 
-  FLAC__StreamMetadata before = Kept('<', chunk, (size_t)(begin - offset));
-  FLAC__StreamMetadata after = Kept('>', chunk + (end - offset), (size_t)(chunk_end - end));
-  FLAC__StreamMetadata* blocks[] = {&before, &after};
-
+  stream.capacity = file.chunk.size + (1 << 16);
+  stream.bytes = Allocate(stream.capacity);
   FLAC__StreamEncoder* encoder = FLAC__stream_encoder_new();
   if (encoder == NULL) Fail("out of memory");
-  FLAC__stream_encoder_set_channels(encoder, samples.channels);
-  FLAC__stream_encoder_set_bits_per_sample(encoder, samples.bits);
-  FLAC__stream_encoder_set_sample_rate(encoder, samples.rate);
+  FLAC__stream_encoder_set_streamable_subset(encoder, 0); /* for odd rates */
   FLAC__stream_encoder_set_compression_level(encoder, 5);
-  FLAC__stream_encoder_set_streamable_subset(encoder, 0); /* which lacks odd rates */
-  FLAC__stream_encoder_set_metadata(encoder, blocks, 2);
+  FLAC__stream_encoder_set_channels(encoder, format.channels);
+  FLAC__stream_encoder_set_bits_per_sample(encoder, 8 * format.bytes);
+  FLAC__stream_encoder_set_sample_rate(encoder, format.rate);
+  FLAC__stream_encoder_set_metadata(encoder, blocks, block_count);
   if (FLAC__stream_encoder_init_stream(encoder, Write, Seek, Tell, NULL, NULL) !=
       FLAC__STREAM_ENCODER_INIT_STATUS_OK)
-    Fail("libFLAC refuses the format");
-  enum { kFrames = 4096 };
-  static FLAC__int32 buffer[kFrames * FLAC__MAX_CHANNELS];
-  const unsigned char* next = chunk + (begin - offset);
-  for (unsigned left = (unsigned)((end - begin) / frame); left > 0;) {
-    unsigned count = left < kFrames ? left : kFrames;
-    next = Convert(next, samples.bits, count * samples.channels, buffer);
-    if (!FLAC__stream_encoder_process_interleaved(encoder, buffer, count)) Fail("libFLAC fails");
-    left -= count;
-  }
-  if (!FLAC__stream_encoder_finish(encoder)) Fail("libFLAC fails at the end");
-  write(VX_FD_OUTPUT, output, output_size);
+    Fail("libFLAC can't begin");
+  EncodeFrames(encoder, samples, frames);
+  if (!FLAC__stream_encoder_finish(encoder)) Fail("libFLAC can't finish");
+  write(VX_FD_OUTPUT, stream.bytes, stream.size);
   return 0;
 }

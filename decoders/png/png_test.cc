@@ -231,10 +231,6 @@ TEST_P(PngDecoderTest, JunkAfterTheImageIsRefusedAtItsPlace) {
   }
 }
 
-TEST(PngDecoder, TakesNoArguments) {
-  ExpectTakesNoArguments(kGuest, Encode({}, 5, 4, Picture(5, 4, 3)));
-}
-
 TEST(PngDecoder, ManyRowsNeedNoMoreMemoryThanOne) {
   // 2.4 GB of samples, were they kept. Such an image isn't made in a moment: this one's data ends
   // early.

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "decoders/sdk/vx.h"
+#include "decoders/sdk/args.h"
 
 static const char kName[] = VX_ENCODER;
 
@@ -44,4 +44,32 @@ static inline struct Chunk ReadChunk(void) {
 static inline struct Chunk ReadOnlyChunk(int argc, char** argv) {
   if (argc > 1) vx_fail(kName, "takes no arguments", 2);
   return ReadChunk();
+}
+
+/* For encoders that have to know the beginning of the file that the chunk is of: */
+#define VX_FILE_CHUNK_NOTE                                                          \
+  "parameter: --head=N; the input is the first N bytes of the file, then a chunk\n" \
+  "parameter: --offset=N; where in the file the chunk begins; without it, at 0\n"
+
+struct FileChunk {
+  const unsigned char* head;
+  size_t head_size;
+  struct Chunk chunk;
+  unsigned long long offset, end; /* of the chunk in the file */
+};
+
+/* Reads what these arguments, which have been checked, say. Without --head a chunk at 0 is its own
+ * head. */
+static inline struct FileChunk ReadFileChunk(char** argv) {
+  const unsigned long long head_size = vx_argument_number(argv, "--head");
+  struct FileChunk file = {.offset = vx_argument_number(argv, "--offset"), .chunk = ReadChunk()};
+  if (head_size > file.chunk.size) Fail("the input ends within the head");
+  if (file.offset >> 63 != 0) Fail("the chunk begins behind 2^63"); /* places can be added to */
+  file.head = file.chunk.bytes;
+  file.head_size = (size_t)head_size;
+  file.chunk.bytes += file.head_size;
+  file.chunk.size -= file.head_size;
+  if (head_size == 0 && file.offset == 0) file.head_size = file.chunk.size;
+  file.end = file.offset + file.chunk.size;
+  return file;
 }

@@ -121,13 +121,4 @@ void ExpectGivesPng(const std::string& guest, const std::string& encoded) {
   EXPECT_TRUE(plain.output.starts_with(image)) << image.substr(0, 40);
 }
 
-void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded) {
-  for (const char* argument : {"", "-h", "x"}) {
-    GuestRun run = RunGuest(guest, {argument}, encoded);
-    EXPECT_EQ(run.exit_status, 2u);
-    EXPECT_EQ(run.output, "");
-    EXPECT_EQ(run.diagnostics, Name(guest) + ": takes no arguments\n");
-  }
-}
-
 }  // namespace vxa::decoders

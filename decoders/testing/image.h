@@ -35,9 +35,6 @@ void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded,
 // REQUIRES: samples have 8 or 16 bits.
 void ExpectGivesPng(const std::string& guest, const std::string& encoded);
 
-// Expects `guest` to take no arguments.
-void ExpectTakesNoArguments(const std::string& guest, const std::string& encoded);
-
 }  // namespace vxa::decoders
 
 #endif  // DECODERS_TESTING_IMAGE_H_
