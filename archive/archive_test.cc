@@ -79,8 +79,7 @@ TEST_F(ArchiveTest, EncodesWavFilesAsFlacChunkByChunk) {
   Open();
   EXPECT_TRUE(*Get(*archive_, "a.wav") == wav);
   Collector part;
-  ASSERT_TRUE(
-      archive_->Read({.name = "a.wav", .offset = 5'000'001, .limit = 10}, part, {}).ok());
+  ASSERT_TRUE(archive_->Read({.name = "a.wav", .offset = 5'000'001, .limit = 10}, part, {}).ok());
   EXPECT_EQ(part.bytes, wav.substr(5'000'001, 10));
 }
 

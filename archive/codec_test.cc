@@ -19,7 +19,8 @@ class CodecTest : public ::testing::TestWithParam<Codec> {
   static std::string FileOf(std::string_view samples) {
     std::string file;
     if (GetParam().name == "flac") file = WavHeader(samples.size());
-    if (GetParam().name == "png") file = "P6 100 " + std::to_string(samples.size() / 300) + " 255\n";
+    if (GetParam().name == "png")
+      file = "P6 100 " + std::to_string(samples.size() / 300) + " 255\n";
     return file.append(samples);
   }
 

@@ -15,9 +15,6 @@ namespace {
 // What encoders get: brotli takes 74 MB for a chunk of 4 MiB, xz 65 MB, the others less.
 constexpr uint64_t kMemory = uint64_t{128} << 20;
 
-// No encoder makes more of a chunk.
-constexpr uint64_t Longest(uint64_t length) { return length + length / 8 + (uint64_t{64} << 10); }
-
 // Whether it is the encoder that failed, rather than the call.
 bool IsTheEncoders(const absl::Status& status) {
   const std::string reason = ReasonName(status);
@@ -36,24 +33,22 @@ absl::StatusOr<std::optional<std::string>> EncodeChunk(DecoderRunner& runner, co
   }
   std::vector<std::string> arguments;
   std::vector<std::string_view> input = {chunk.bytes};
-  if (codec.is_for_a_format && !chunk.head.empty()) {
-    arguments.push_back(absl::StrCat("--head=", chunk.head.size()));
-    if (chunk.offset != 0) arguments.push_back(absl::StrCat("--offset=", chunk.offset));
+  if (codec.is_for_a_format && chunk.offset != 0) {
+    arguments = {absl::StrCat("--head=", chunk.head.size()),
+                 absl::StrCat("--offset=", chunk.offset)};
     input.insert(input.begin(), chunk.head);
   }
-  const DecoderRunner::Job job{.decode = DecodeMessage(image->digest, arguments,
-                                                       vx::Profile::kVx2026, {.memory = kMemory}),
-                               .image = image->elf,
-                               .max_output = std::min(most, Longest(chunk.bytes.size())),
-                               .count = false,
-                               .session = session};
+  const DecoderRunner::Job job{
+      .decode = DecodeMessage(image->digest, arguments, vx::Profile::kVx2026, {.memory = kMemory}),
+      .image = image->elf,
+      .max_output = std::min(most, LongestEncoded(chunk.bytes.size())),
+      .count = false,
+      .session = session};
   std::string encoded;
+  encoded.reserve(job.max_output);  // growing would take more
   absl::StatusOr<DecoderRunner::Decoded> run = runner.RunOnBytes(job, input, context, &encoded);
   if (!run.ok() && !IsTheEncoders(run.status())) return run.status();
-  if (run.ok() && Succeeded(run->run.outcome)) {
-    encoded.shrink_to_fit();
-    return encoded;
-  }
+  if (run.ok() && Succeeded(run->run.outcome)) return encoded;
   const bool too_long = run.ok() && run->run.outcome.end == vx::Outcome::End::kLimited &&
                         run->run.outcome.limit == vx::Limit::kOutput;
   const bool refused =

@@ -86,7 +86,8 @@ bool IsPam(std::string_view head) { return head.starts_with("P7\n"sv); }
 
 // "BM", two reserved fields, and as the size of the second header one that there is.
 bool IsBmp(std::string_view head) {
-  if (head.size() < 18 || !head.starts_with("BM"sv) || head.substr(6, 4) != "\0\0\0\0"sv) return false;
+  if (head.size() < 18 || !head.starts_with("BM"sv) || head.substr(6, 4) != "\0\0\0\0"sv)
+    return false;
   const auto size = static_cast<uint8_t>(head[14]);
   return head.substr(15, 3) == "\0\0\0"sv &&
          (size == 12 || size == 40 || size == 52 || size == 56 || size == 108 || size == 124);

@@ -22,6 +22,7 @@ namespace {
 // What a small share is for: the buffer, and as much again while it is encoded or read back.
 constexpr uint64_t kSmallBuffer = IngestBudget::kSmall / 2;
 static_assert(IngestBudget::kLarge >= 2 * kChunkSize);
+static_assert(IngestBudget::kLarge >= kEncoderHead + kChunkSize + LongestEncoded(kChunkSize));
 
 // What the decoders of chunks get: many times what they need for 4 MiB.
 vx::Limits ChunkLimits() {
@@ -130,10 +131,10 @@ absl::Status ChunkedUpload::FlushChunk() {
     if (!*encoded) continue;
     stored = StoreChunk(**codec, **std::move(encoded), digest);
     if (ReasonName(*stored) == "DECODER_FAILED") {
-      Log(LogLevel::kError, absl::StrCat("codec ", Absl((*codec)->name),
-                                         " failed its proof and is not used for a chunk: ",
-                                         spec_.ns, "/", spec_.name, ", offset ", persisted_, ": ",
-                                         stored->message()));
+      Log(LogLevel::kError,
+          absl::StrCat("codec ", Absl((*codec)->name),
+                       " failed its proof and is not used for a chunk: ", spec_.ns, "/", spec_.name,
+                       ", offset ", persisted_, ": ", stored->message()));
       stored.reset();
     }
   }

@@ -13,8 +13,7 @@ namespace {
 
 class BuiltinTest : public testing::TestWithParam<std::span<const Builtin>> {};
 
-INSTANTIATE_TEST_SUITE_P(DecodersAndEncoders, BuiltinTest,
-                         testing::Values(Builtins(), Encoders()));
+INSTANTIATE_TEST_SUITE_P(DecodersAndEncoders, BuiltinTest, testing::Values(Builtins(), Encoders()));
 
 TEST_P(BuiltinTest, HoldsEachGuestExactlyAsItWasBuilt) {
   ASSERT_FALSE(GetParam().empty());

@@ -1,6 +1,6 @@
-/* What C++ code without exceptions and RTTI wants at run time, under the names that compilers (and gcc 12's
- * library) mangle. Memory that is out, and what would throw, ends the guest as abort() does. Destructors of
- * static objects don't run: a guest ends, and all that is its own with it. */
+/* What C++ code without exceptions and RTTI wants at run time, under the names that compilers (and
+ * gcc 12's library) mangle. Memory that is out, and what would throw, ends the guest as abort()
+ * does. Destructors of static objects don't run: a guest ends, and all that is its own with it. */
 #include <stddef.h>
 #include <stdlib.h>
 

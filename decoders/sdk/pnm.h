@@ -157,7 +157,7 @@ static inline void PngByte(unsigned byte) {
 }
 
 __attribute__((cold, noinline, unused)) static void PngBegin(PnmKind kind, unsigned width,
-                                                       unsigned height, unsigned maxval) {
+                                                             unsigned height, unsigned maxval) {
   static const unsigned kSamples[] = {1, 2, 3, 4}, kColors[] = {0, 4, 2, 6};
   if (kind == PNM_CMYK) FailAt("PNG has no CMYK", 0);
   if ((width | height) >> 31 != 0) FailAt("too large for PNG", 0);
