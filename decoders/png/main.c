@@ -31,8 +31,12 @@ enum { kBgr = 1, kFiller = 2, kMostPadding = 3, kKeptHeader = 6 };
 
 static void OnError(png_structp png, png_const_charp why) { Fail(why); }
 
-/* What libpng can go on after: chunks out of place, too much of data and the like. */
-static void OnWarning(png_structp png, png_const_charp why) {}
+static int in_samples;
+
+/* What libpng can go on after: of chunks out of place and the like, but not of too much data. */
+static void OnWarning(png_structp png, png_const_charp why) {
+  if (in_samples) Fail(why);
+}
 
 static void OnRead(png_structp png, png_bytep bytes, size_t size) {
   if (Get(bytes, size) != size) Fail("the input ends within the image");
@@ -92,6 +96,7 @@ int main(int argc, char** argv) {
     Put(kept.bytes + kKeptHeader, kept.before);
   else
     PutHeader(kind, width, height, maxval);
+  in_samples = 1;
   if (passes == 1) {
     unsigned char* row = Allocate(row_size);
     for (unsigned y = 0; y < height; y++) {
@@ -104,6 +109,7 @@ int main(int argc, char** argv) {
       for (unsigned y = 0; y < height; y++) png_read_row(png, image + row_size * y, NULL);
     for (unsigned y = 0; y < height; y++) PutRow(image + row_size * y, row_size);
   }
+  in_samples = 0;
   if (restore) {
     const size_t end = kKeptHeader + kept.before;
     Put(kept.bytes + end, kept.size - end);

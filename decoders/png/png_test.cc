@@ -191,8 +191,8 @@ TEST_P(PngDecoderTest, EveryFlippedBitIsRefused) {
   }
 }
 
-// The image's header says that it is larger; its check value is right.
-std::string Enlarged(std::string encoded, uint32_t width, uint32_t height) {
+// The image's header says that it has another size; its check value is right.
+std::string Resized(std::string encoded, uint32_t width, uint32_t height) {
   for (int i = 0; i < 4; ++i) {
     encoded[16 + i] = static_cast<char>(width >> (24 - 8 * i));
     encoded[20 + i] = static_cast<char>(height >> (24 - 8 * i));
@@ -211,12 +211,19 @@ TEST_P(PngDecoderTest, HeadersThatLieAboutTheSizeAreRefused) {
   for (uint32_t width : {6u, 70000u, 178956970u, 0x7fffffffu}) {
     for (uint32_t height : {4u, 70000u, 0x7fffffffu}) {
       SCOPED_TRACE(testing::Message() << width << " x " << height);
-      GuestRun run = RunGuest(kGuest, {}, Enlarged(encoded, width, height));
+      GuestRun run = RunGuest(kGuest, {}, Resized(encoded, width, height));
       EXPECT_EQ(run.failure, "");
       EXPECT_EQ(run.exit_status, 1u);
       EXPECT_THAT(run.diagnostics, HasSubstr(" of the input\n"));
     }
   }
+}
+
+TEST_P(PngDecoderTest, MoreSamplesThanTheHeaderSaysAreRefused) {
+  GuestRun run = RunGuest(
+      kGuest, {}, Resized(Encode({.interlaced = GetParam()}, 5, 40, Picture(5, 40, 3)), 5, 39));
+  EXPECT_EQ(run.exit_status, 1u);
+  EXPECT_THAT(run.diagnostics, HasSubstr(" of the input\n"));
 }
 
 TEST_P(PngDecoderTest, JunkAfterTheImageIsRefusedAtItsPlace) {
@@ -235,7 +242,7 @@ TEST(PngDecoder, ManyRowsNeedNoMoreMemoryThanOne) {
   // 2.4 GB of samples, were they kept. Such an image isn't made in a moment: this one's data ends
   // early.
   const std::string encoded = Encode({}, 20000, 3, std::string(180000, 'x'));
-  GuestRun run = RunGuest(kGuest, {}, Enlarged(encoded, 20000, 40000));
+  GuestRun run = RunGuest(kGuest, {}, Resized(encoded, 20000, 40000));
   EXPECT_EQ(run.failure, "");
   EXPECT_THAT(run.output, HasSubstr("P6\n20000 40000\n255\nxxx"));
 }
