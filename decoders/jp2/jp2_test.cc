@@ -338,16 +338,8 @@ TEST(Jp2DecoderTest, DamageWithinSamplesIsNoticedThatOpenJpegOnlyWarnsOf) {
   Jp2 how = kBare;
   how.set = [](opj_cparameters_t* set) { set->mode = 16; };
   const std::string encoded = Encode(how);
-  int refused = 0;
-  for (size_t bit = encoded.size() * 4; bit < encoded.size() * 8; bit += 3) {
-    const GuestRun run = RunGuest(kGuest, {}, FlipBit(encoded, bit));
-    EXPECT_EQ(run.failure, "");
-    if (run.diagnostics.find("PTERM check failure") != std::string::npos) {
-      EXPECT_EQ(run.exit_status, 1u);
-      ++refused;
-    }
-  }
-  EXPECT_GT(refused, 0);
+  ExpectWarningIsDamage(kGuest, encoded, encoded.size() * 4, encoded.size() * 8, 3,
+                        "PTERM check failure");
 }
 
 }  // namespace

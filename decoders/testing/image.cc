@@ -103,6 +103,20 @@ void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& en
   }
 }
 
+void ExpectWarningIsDamage(const std::string& guest, const std::string& encoded, size_t first,
+                           size_t end, size_t stride, const std::string& warning) {
+  int warned = 0;
+  for (size_t bit = first; bit < end; bit += stride) {
+    SCOPED_TRACE("bit " + std::to_string(bit));
+    const GuestRun run = RunGuest(guest, {}, FlipBit(encoded, bit));
+    EXPECT_EQ(run.failure, "");
+    if (run.diagnostics.find(warning) == std::string::npos) continue;
+    EXPECT_EQ(run.exit_status, 1u);
+    ++warned;
+  }
+  EXPECT_GT(warned, 0);
+}
+
 void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride) {
   for (size_t length = 0; length < encoded.size(); length += stride) {
     SCOPED_TRACE(std::to_string(length) + " bytes");

@@ -27,6 +27,12 @@ void ExpectEndsCleanly(const std::string& guest, const std::string& encoded);
 void ExpectFlippedBitsEndCleanly(const std::string& guest, const std::string& encoded,
                                  size_t stride = 1);
 
+// Expects damage that the library only warns of, with words with `warning` in them, to be refused:
+// `encoded` with any one of the bits from `first` to `end` another, of which every `stride`th is
+// tried. Some have to cause the warning.
+void ExpectWarningIsDamage(const std::string& guest, const std::string& encoded, size_t first,
+                           size_t end, size_t stride, const std::string& warning);
+
 // Expects `encoded` cut off to fewer bytes, of which every `stride`th number is tried, to be
 // refused with `NAME: why, at byte N of the input`.
 void ExpectCutOffIsRefused(const std::string& guest, const std::string& encoded, size_t stride = 1);

@@ -328,16 +328,7 @@ TEST(TiffDecoderTest, DamageWithinSamplesIsNoticedThatLibtiffOnlyWarnsOf) {
                                        .photometric = PHOTOMETRIC_MINISWHITE,
                                        .compression = COMPRESSION_CCITTFAX3,
                                        .rows_per_strip = 20}});
-  int refused = 0;
-  for (size_t bit = 8 * 8; bit < 8 * 72; ++bit) {
-    const GuestRun run = RunGuest(kGuest, {}, FlipBit(encoded, bit));
-    EXPECT_EQ(run.failure, "");
-    if (run.diagnostics.find("Line length mismatch") != std::string::npos) {
-      EXPECT_EQ(run.exit_status, 1u);
-      ++refused;
-    }
-  }
-  EXPECT_GT(refused, 0);
+  ExpectWarningIsDamage(kGuest, encoded, 8 * 8, 8 * 72, 1, "Line length mismatch");
 }
 
 TEST(TiffDecoderTest, SaysThatAFileIsCut) {
