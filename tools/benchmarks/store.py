@@ -222,7 +222,7 @@ def tables(bench, samples):
     large = f"one object of {bench.large_size // MIB:,} MiB"
     small = f"{bench.objects:,} objects of {bench.object_size:,} bytes"
     small_bytes = bench.objects * bench.object_size
-    vxad = [("store", "vxad, codec store", ""), ("auto", "vxad, codec auto (deflate)", "")]
+    vxad = [("store", "vxad, codec store", ""), ("auto", "vxad, codec auto (zstd)", "")]
     streams = [("one", "vxad, one after another", ""), ("several", f"vxad, {STREAMS} at once", "")]
     sha256sum = ("sha256sum", "sha256sum", "sha256sum")
     dd, zlib = ("dd", "dd conv=fsync", "dd"), ("zlib", "zlib level 6", "zlib")
