@@ -11,6 +11,12 @@
 namespace vxa::decoders {
 namespace {
 
+std::string File(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 class BuiltinTest : public testing::TestWithParam<std::span<const Builtin>> {};
 
 INSTANTIATE_TEST_SUITE_P(DecodersAndEncoders, BuiltinTest, testing::Values(Builtins(), Encoders()));
@@ -19,11 +25,16 @@ TEST_P(BuiltinTest, HoldsEachGuestExactlyAsItWasBuilt) {
   ASSERT_FALSE(GetParam().empty());
   for (const Builtin& builtin : GetParam()) {
     const std::string name(builtin.name), folder = name.substr(0, name.find("_encode"));
-    std::ifstream file("decoders/" + folder + "/" + name + ".vx", std::ios::binary);
-    ASSERT_TRUE(file) << name;
-    std::string built{std::istreambuf_iterator<char>(file), {}};
+    const std::string built = File("decoders/" + folder + "/" + name + ".vx");
     EXPECT_TRUE(builtin.elf == built)
         << name << ": " << builtin.elf.size() << " bytes embedded, " << built.size() << " built";
+  }
+}
+
+TEST(RebuiltTest, DecodersAreTheSameFilesCompiledInAnotherFolder) {
+  for (const Builtin& builtin : Builtins()) {
+    const std::string name(builtin.name);
+    EXPECT_TRUE(File("decoders/" + name + "/" + name + ".rebuilt.vx") == builtin.elf) << name;
   }
 }
 

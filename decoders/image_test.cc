@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,10 +97,59 @@ TEST_P(ImageTest, IsStripped) {
 }
 
 TEST_P(ImageTest, NamesNoPlaceOfItsBuild) {
-  for (const char* place : {"bazel", "execroot", "external/", "decoders/", "src/", "newlib", "/tmp",
-                            "/usr", "/home", "/proc"}) {
+  for (const char* place : {"bazel", "execroot", "external/", "decoders/", "src/", "newlib/",
+                            "/tmp", "/usr", "/home", "/proc"}) {
     EXPECT_EQ(GetParam().elf.find(place), std::string_view::npos) << place;
   }
+}
+
+// The lines that start with one of these words, in the order of the file.
+std::vector<std::string> Lines(const std::string& words, std::string_view text) {
+  const std::regex line("[\\n\\0]((?:" + words + "): [^\n]+)(?=\n)");
+  std::vector<std::string> lines;
+  for (std::cregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
+    lines.push_back((*it)[1]);
+  }
+  return lines;
+}
+
+TEST_P(ImageTest, SaysWhatItIsMadeOf) {
+  static const std::map<std::string, std::vector<std::string>> kSources = {
+      {"gif", {"giflib"}},           {"jp2", {"openjpeg"}},
+      {"jpeg", {"libjpeg-turbo"}},   {"mp3", {"mpg123"}},
+      {"opus", {"libogg", "opus"}},  {"png", {"libpng", "zlib"}},
+      {"tiff", {"libtiff", "zlib"}}, {"vorbis", {"libvorbis", "libogg"}},
+      {"webp", {"libwebp"}},
+  };
+  static const std::regex kSource(
+      R"(source: ([a-z0-9-]+) ([0-9.]+) \(([A-Za-z0-9. -]+)\) (\S+\.tar\.\S+) (sha256:[0-9a-f]{64}))");
+  static const std::regex kPatch(R"(patch: (\S+\.patch) (sha256:[0-9a-f]{64}))");
+  const std::string name(GetParam().name), decoder = name.substr(0, name.find("_encode"));
+  auto known = kSources.find(decoder);
+  std::vector<std::string> expected =
+      known != kSources.end() ? known->second : std::vector<std::string>{decoder};
+  expected.push_back("newlib");
+
+  // What WORKSPACE pins is what the note says.
+  std::ifstream file("WORKSPACE");
+  const std::string workspace{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::string> sources;
+  size_t at = 0;  // of the source's rule
+  for (const std::string& line : Lines("source|patch", GetParam().elf)) {
+    std::smatch match;
+    if (std::regex_match(line, match, kSource)) {
+      sources.push_back(match[1]);
+      at = workspace.find("orig = \"" + match[4].str() + "\"");
+      EXPECT_NE(at, std::string::npos) << line;
+    } else {
+      ASSERT_TRUE(std::regex_match(line, match, kPatch)) << line;
+    }
+    const std::string digest = match[match.size() - 1].str().substr(7);
+    EXPECT_LT(workspace.find("\"" + digest + "\"", at), workspace.find("\n)\n", at)) << line;
+  }
+  EXPECT_EQ(sources, expected);
+  EXPECT_EQ(Lines("kit", GetParam().elf), std::vector<std::string>{"kit: vxa 1"});
+  EXPECT_EQ(Lines("compiler", GetParam().elf).size(), 1u);
 }
 
 std::string Name(const testing::TestParamInfo<Builtin>& info) {

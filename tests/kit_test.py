@@ -106,7 +106,8 @@ class KitTest(harness.TestCase):
             self.ok(folder, "python3 make_sample.py")
             for program in ("ilbm.vx", "assert.vx"):
                 report = self.ok(folder, f"vxrun --check {program} castle.iff castle.ppm")
-                for line in ("output: as expected", "note: kit: vxa 1", "note: output: image/x-portable-pixmap .ppm",
+                for line in ("output: as expected", "note: kit: vxa 1", "note: source: newlib 3",
+                             "note: output: image/x-portable-pixmap .ppm",
                              f"note: compiler: {compiler.split('-')[0]} ", "interpreter: 2 runs",
                              "translator, exclusive: 2 runs", "translator, shared: 2 runs"):
                     self.assertIn("\n" + line, report)

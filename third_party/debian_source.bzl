@@ -27,6 +27,18 @@ def _check_sha256(ctx, path, expected):
             expected,
         ))
 
+def _upstream_version(version):
+    """Upstream's version in a Debian one: without epoch, revision, and the mark of a repacked tarball."""
+    return version.split(":")[-1].rpartition("-")[0].split("+")[0].split(".dfsg")[0]
+
+def _provenance(ctx):
+    """What programs say of this source in their notes (decoders/README.md, What a decoder says of itself)."""
+    name = ctx.name.replace("_", "-")
+    version = _upstream_version(ctx.attr.version)
+    lines = ["source: %s %s (%s) %s sha256:%s" % (name, version, ctx.attr.license, ctx.attr.orig, ctx.attr.sha256)]
+    lines += ["patch: %s sha256:%s" % patch for patch in ctx.attr.patches.items()]
+    return "\n".join(lines) + "\n"
+
 def _impl(ctx):
     fetch = [ctx.path(ctx.attr._fetch), ctx.attr.package, ctx.attr.version, ctx.attr.orig]
     _run(ctx, "fetch", fetch, timeout = 600)
@@ -44,13 +56,15 @@ def _impl(ctx):
     _run(ctx, "remove upstream's BUILD files", ["find", "src", "-type", "f", "-name", "BUILD", "-delete"])
     for leftover in [ctx.attr.orig, "debian.tar", "debian"]:
         ctx.delete(leftover)
+    ctx.file("PROVENANCE", _provenance(ctx), executable = False)
     ctx.symlink(ctx.attr.build_file, "BUILD.bazel")
 
 debian_source = repository_rule(
     implementation = _impl,
-    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped) and patches it.",
+    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped) and patches it; writes PROVENANCE.",
     attrs = {
         "build_file": attr.label(mandatory = True, allow_single_file = True),
+        "license": attr.string(mandatory = True, doc = "SPDX expression of what guests hold of it"),
         "orig": attr.string(mandatory = True, doc = "The upstream tarball's file name"),
         "package": attr.string(mandatory = True, doc = "The source package's name"),
         "patches": attr.string_dict(

@@ -23,6 +23,7 @@ def _impl(ctx):
             headers = depset([include]),
             includes = depset([include.path]),
             defines = depset(),
+            provenance = depset([ctx.file.provenance]),
         ),
     ]
 
@@ -30,6 +31,7 @@ newlib = rule(
     implementation = _impl,
     attrs = {
         "configure": attr.label(mandatory = True, allow_single_file = True),
+        "provenance": attr.label(mandatory = True, allow_single_file = True),
         "srcs": attr.label_list(mandatory = True, allow_files = True),
         "_build": attr.label(
             default = "//decoders/sdk:build_newlib.sh",

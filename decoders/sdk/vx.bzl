@@ -14,6 +14,7 @@ VxInfo = provider(
         "defines": "depset of preprocessor definitions for all users",
         "headers": "depset of header files (or folders of them)",
         "includes": "depset of include folders, searched with -isystem",
+        "provenance": "depset of files of `source` and `patch` lines (see What a decoder says of itself), users first",
     },
 )
 
@@ -115,6 +116,7 @@ def _vx_library_impl(ctx):
             headers = headers,
             includes = includes,
             defines = defines,
+            provenance = _merge(deps, "provenance", ctx.files.provenance),
         ),
     ]
 
@@ -127,6 +129,7 @@ _vx_library = rule(
         "hdrs": attr.label_list(allow_files = True),
         "includes": attr.string_list(),
         "local_defines": attr.string_list(),
+        "provenance": attr.label_list(allow_files = True),
         "srcs": attr.label_list(allow_files = True),
         "_libc": attr.label_list(default = ["@newlib//:newlib"], providers = [VxInfo]),
     },
@@ -141,7 +144,13 @@ def vx_library(name, tags = [], **kwargs):
       **kwargs: srcs (.c and .S are compiled, the rest are private headers), hdrs, includes (folders for
         users' -isystem), defines (for users too), local_defines, copts, deps; as in cc_library.
     """
-    _vx_library(name = name, tags = tags + ["manual"], **kwargs)
+    upstream = native.repository_name() != "@"
+    _vx_library(
+        name = name,
+        tags = tags + ["manual"],
+        provenance = ["//:PROVENANCE"] if upstream else [],
+        **kwargs
+    )
 
 def link_guest(ctx, archives, output):
     """Links a depset of archives, by a rule that has LINK_ATTRS."""
@@ -164,12 +173,16 @@ def link_guest(ctx, archives, output):
 
 def _note(ctx):
     """The object file of the note that says where a program comes from."""
+    provenance = _merge(ctx.attr.libraries, "provenance")
     lines = ctx.actions.declare_file(ctx.label.name + ".note")
     note = ctx.actions.declare_file(ctx.label.name + ".note.o")
+    args = ctx.actions.args()
+    args.add_all([ctx.file._note_lines, lines, KIT_VERSION, "/usr/bin/gcc"])
+    args.add_all(provenance)
     ctx.actions.run_shell(
-        command = "sh $1 $2 /usr/bin/gcc > $3",
-        arguments = [ctx.file._note_lines.path, KIT_VERSION, lines.path],
-        inputs = [ctx.file._note_lines],
+        command = 'script=$1 lines=$2; shift 2; sh "$script" "$@" > "$lines"',
+        arguments = [args],
+        inputs = depset([ctx.file._note_lines], transitive = [provenance]),
         outputs = [lines],
         env = TOOL_ENV,
         mnemonic = "VxNoteLines",
@@ -216,15 +229,20 @@ _PROGRAM_ATTRS = dict(
     libraries = attr.label_list(providers = [VxInfo], cfg = "host"),
 )
 
-_vx_program = rule(
+_STRIPPED_ATTRS = dict(
+    _PROGRAM_ATTRS,
+    _note = attr.label(default = "//decoders/sdk:note.S", allow_single_file = True),
+    _note_lines = attr.label(default = "//decoders/sdk:note_lines.sh", allow_single_file = True),
+    debug = attr.output(mandatory = True),
+    vx = attr.output(mandatory = True),
+)
+
+_vx_program = rule(implementation = _vx_program_impl, attrs = _STRIPPED_ATTRS)
+
+# Compiles all that it links, in the target configuration: in another folder than the host's.
+_vx_rebuilt = rule(
     implementation = _vx_program_impl,
-    attrs = dict(
-        _PROGRAM_ATTRS,
-        _note = attr.label(default = "//decoders/sdk:note.S", allow_single_file = True),
-        _note_lines = attr.label(default = "//decoders/sdk:note_lines.sh", allow_single_file = True),
-        debug = attr.output(mandatory = True),
-        vx = attr.output(mandatory = True),
-    ),
+    attrs = dict(_STRIPPED_ATTRS, libraries = attr.label_list(providers = [VxInfo])),
 )
 
 def _vx_native32_impl(ctx):
@@ -242,7 +260,8 @@ def vx_decoder(name, srcs, deps = [], copts = [], defines = [], **kwargs):
     """A guest program.
 
     Makes NAME.vx, a stripped static ELF32, NAME.vx.debug, the same with symbols and debug information, and
-    on demand NAME.native32, the same objects as a 32-bit Linux program: for gdb, and as the baseline of benchmarks.
+    on demand NAME.native32, the same objects as a 32-bit Linux program, for gdb and as the baseline of benchmarks,
+    and NAME.rebuilt.vx, which must be the same file as NAME.vx although all of it is compiled in another folder.
 
     Args:
       name: the decoder's name.
@@ -266,6 +285,14 @@ def vx_decoder(name, srcs, deps = [], copts = [], defines = [], **kwargs):
         debug = name + ".vx.debug",
         libraries = [objects, "//decoders/sdk:runtime"],
         vx = name + ".vx",
+        **kwargs
+    )
+    _vx_rebuilt(
+        name = name + ".rebuilt",
+        debug = name + ".rebuilt.vx.debug",
+        libraries = [objects, "//decoders/sdk:runtime"],
+        tags = ["manual"],
+        vx = name + ".rebuilt.vx",
         **kwargs
     )
     _vx_native32(

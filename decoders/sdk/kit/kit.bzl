@@ -29,6 +29,8 @@ def _impl(ctx):
     for library in ctx.attr.libraries:
         for archive in library[VxInfo].archives.to_list():
             places[archive] = "lib/" + archive.basename.replace(".vx.a", ".a")
+        for provenance in library[VxInfo].provenance.to_list():
+            places[provenance] = "lib/provenance/" + provenance.owner.workspace_name
     include = ctx.attr.libraries[0][VxInfo].includes.to_list()[-1]
     for target, place in ctx.attr.files.items():
         for file in target.files.to_list():
