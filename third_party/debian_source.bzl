@@ -43,25 +43,34 @@ def _impl(ctx):
     fetch = [ctx.path(ctx.attr._fetch), ctx.attr.package, ctx.attr.version, ctx.attr.orig]
     _run(ctx, "fetch", fetch, timeout = 600)
     _check_sha256(ctx, ctx.attr.orig, ctx.attr.sha256)
-    _run(ctx, "make src/", ["mkdir", "src"])
+    _run(ctx, "make folders", ["mkdir", "src", "upstream"])
     untar = ["tar", "--no-same-owner", "-xf"]
     _run(ctx, "unpack", untar + [ctx.attr.orig, "-C", "src", "--strip-components=1"])
+    _run(ctx, "keep the tarball", ["mv", ctx.attr.orig, "upstream/"])
     for patch, sha256 in ctx.attr.patches.items():
         path = "debian/patches/" + patch
         _run(ctx, "find " + path, untar + ["debian.tar", path])
         _check_sha256(ctx, path, sha256)
         _run(ctx, "apply " + patch, ["patch", "-p1", "-d", "src", "--fuzz=0", "-i", "../" + path])
+        _run(ctx, "keep " + patch, ["mv", path, "upstream/"])
 
     # A folder with a BUILD file would be another package, whose files ours cannot name.
     _run(ctx, "remove upstream's BUILD files", ["find", "src", "-type", "f", "-name", "BUILD", "-delete"])
-    for leftover in [ctx.attr.orig, "debian.tar", "debian"]:
+    ctx.file("upstream/BUILD.bazel", """filegroup(
+    name = "upstream",
+    srcs = glob(["*"], exclude = ["BUILD.bazel"]),
+    visibility = ["//visibility:public"],
+)
+""", executable = False)
+    for leftover in ["debian.tar", "debian"]:
         ctx.delete(leftover)
     ctx.file("PROVENANCE", _provenance(ctx), executable = False)
     ctx.symlink(ctx.attr.build_file, "BUILD.bazel")
 
 debian_source = repository_rule(
     implementation = _impl,
-    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped) and patches it; writes PROVENANCE.",
+    doc = "Unpacks a Debian source package's .orig tarball into src/ (top folder stripped) and patches it; writes " +
+          "PROVENANCE; keeps the tarball and the patches in upstream/.",
     attrs = {
         "build_file": attr.label(mandatory = True, allow_single_file = True),
         "license": attr.string(mandatory = True, doc = "SPDX expression of what guests hold of it"),

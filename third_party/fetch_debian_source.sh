@@ -10,7 +10,7 @@ package=$1 version=$2 tarball=$3
 here=$PWD
 work=$(mktemp -d "$here/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{parts,lists/partial,cache/archives/partial,out}
+mkdir -p "$work"/{parts,lists/partial,cache/archives/partial}
 
 # The machine's own mirrors, asked for sources instead of binaries (deb822 and one-line style).
 for list in /etc/apt/sources.list.d/*.sources; do
@@ -33,9 +33,13 @@ versions=$(apt-cache "${options[@]}" showsrc "$package" |
   awk -v tarball="$tarball" '$1 == "Version:" { version = $2 } $3 == tarball { print version }' | sort -u)
 for candidate in "$version" $versions; do
   if grep -qxF "$candidate" <<< "$versions"; then
+    rm -rf "$work/out"
+    mkdir "$work/out"
     cd "$work/out"
-    # A mirror may lack the tarball's signature; what counts is its hash.
-    apt-get "${options[@]}" source --download-only "$package=$candidate" >&2 || [ -e "$tarball" ]
+    # Without --only-source it may be another version, that of a binary package of this name. A mirror may lack
+    # the tarball's signature, or the whole version in spite of its list; what counts is the tarball's hash.
+    apt-get "${options[@]}" source --only-source --download-only "$package=$candidate" >&2 ||
+      [ -e "$tarball" ] || continue
     mv -- "$tarball" "$here/"
     for additions in *.debian.tar.*; do mv -- "$additions" "$here/debian.tar"; done
     exit 0
