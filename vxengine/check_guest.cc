@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "vxengine/note_text.h"
 
 namespace vx {
 namespace {
@@ -87,41 +88,6 @@ std::vector<std::string> Lines(std::string_view text) {
   return lines;
 }
 
-uint32_t Le32(std::string_view bytes, size_t at) {
-  uint32_t value = 0;
-  for (size_t i = 4; i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-  return value;
-}
-
-// The lines of the notes "VXA" of type 1, of an ELF file that has been loaded; as far as they are
-// well-formed.
-std::vector<std::string> NoteLines(std::string_view elf) {
-  constexpr size_t kPhdrSize = 32, kPhoff = 28, kPhnum = 44;
-  constexpr uint32_t kPtNote = 4;
-  std::vector<std::string> lines;
-  const size_t phoff = Le32(elf, kPhoff), count = Le32(elf, kPhnum) & 0xffff;
-  for (size_t i = 0; i < count && phoff + (i + 1) * kPhdrSize <= elf.size(); ++i) {
-    const size_t header = phoff + i * kPhdrSize;
-    if (Le32(elf, header) != kPtNote) continue;
-    const size_t offset = Le32(elf, header + 4), size = Le32(elf, header + 16);
-    if (offset > elf.size()) continue;
-    std::string_view notes = elf.substr(offset, size);
-    while (notes.size() >= 12) {
-      const uint64_t name_size = Le32(notes, 0), text_size = Le32(notes, 4);
-      const uint64_t text_at = 12 + (name_size + 3) / 4 * 4;
-      const uint64_t end = text_at + (text_size + 3) / 4 * 4;
-      if (text_at + text_size > notes.size()) break;
-      if (notes.substr(12, name_size) == std::string_view("VXA\0", 4) && Le32(notes, 8) == 1) {
-        for (std::string& line : Lines(notes.substr(text_at, text_size))) {
-          lines.push_back(std::move(line));
-        }
-      }
-      notes.remove_prefix(std::min<uint64_t>(end, notes.size()));
-    }
-  }
-  return lines;
-}
-
 // What differs between two runs that should be the same, or "".
 std::string Difference(const CheckedRun& a, const CheckedRun& b, bool counted) {
   const Outcome &x = a.outcome, &y = b.outcome;
@@ -176,7 +142,7 @@ class Check {
     absl::StrAppend(&text_, "image: ", request_.elf.size(), " bytes");
     if (result == Z_OK) absl::StrAppend(&text_, ", ", size, " deflated");
     absl::StrAppend(&text_, "\n");
-    const std::vector<std::string> lines = NoteLines(request_.elf);
+    const std::vector<std::string> lines = Lines(NoteText(request_.elf));
     for (const std::string& line : lines) absl::StrAppend(&text_, "note: ", line, "\n");
     if (lines.empty()) advice_.push_back("it has no note that says what it is (VX_NOTE)");
   }

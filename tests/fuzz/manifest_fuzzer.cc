@@ -1,5 +1,6 @@
-// What is written in packs, piece by piece: headers, messages, names, and the names of files. What
-// is admitted is as archive/FORMAT.md wants it, and what can be written again is the same.
+// What is written in packs, piece by piece: headers, messages, names, and the names of files, and
+// what decoders' images say of themselves. What is admitted is as archive/FORMAT.md and
+// decoders/README.md want it, and what can be written again is the same.
 //
 //   0    which
 //   1..  the bytes
@@ -12,6 +13,7 @@
 
 #include "archive/blob.h"
 #include "archive/crc32c.h"
+#include "archive/decoder_note.h"
 #include "archive/digest.h"
 #include "archive/fold.h"
 #include "archive/names.h"
@@ -21,6 +23,7 @@
 #include "archive/wire_text.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/input.h"
+#include "vxengine/note_text.h"
 
 namespace vxa::fuzz {
 namespace {
@@ -116,14 +119,20 @@ void CheckNames(std::string_view text) {
   }
 }
 
+// UTF-8 without control characters but these.
+void CheckCharacters(std::string_view text, std::string_view controls) {
+  Check(IsUtf8(text), "text that isn't UTF-8");
+  for (; !text.empty(); text.remove_prefix(Utf8Length(text))) {
+    Check(!IsControl(text) || controls.find(text[0]) != std::string_view::npos,
+          "a control character");
+  }
+}
+
 void CheckText(std::string_view text) {
   for (size_t most : {size_t{0}, size_t{1}, size_t{5}, size_t{100}, size_t{100'000}}) {
     const std::string safe = WireText(text, most);
     Check(safe.size() <= std::max<size_t>(most, 3), "more text than was asked for");
-    Check(IsUtf8(safe), "text that isn't UTF-8");
-    for (std::string_view left = safe; !left.empty(); left.remove_prefix(Utf8Length(left))) {
-      Check(!IsControl(left) || left[0] == '\n' || left[0] == '\t', "a control character");
-    }
+    CheckCharacters(safe, "\n\t");
   }
   Check(MediaType(text).find('/') != std::string::npos, "a media type");
   if (const Format* format = Recognize(text)) DecodedExtension(*format, text, text);
@@ -134,9 +143,32 @@ void CheckBarrier(std::string_view payload) {
   if (barrier.ok()) Check(EncodeBarrier(*barrier) == payload, "a barrier");
 }
 
-constexpr std::array<void (*)(std::string_view), 8> kAll = {
-    CheckManifest,     CheckChunkList, CheckBlob, CheckPackHeader,
-    CheckRecordHeader, CheckNames,     CheckText, CheckBarrier};
+void CheckNote(std::string_view elf) {
+  const std::string text = vx::NoteText(elf);
+  Check(text.size() <= vx::kMaxNoteText && (text.empty() || text.ends_with('\n')), "a note's text");
+  const DecoderNote note = ParseDecoderNote(text);
+  for (const std::string& said : {note.kit, note.compiler}) CheckCharacters(said, "");
+  if (note.output) CheckCharacters(note.output->media_type + note.output->extension, "");
+  for (const DecoderNote::Source& source : note.sources) {
+    CheckCharacters(source.name + source.version + source.licence + source.file, "");
+    for (const DecoderNote::Patch& patch : source.patches) CheckCharacters(patch.name, "");
+  }
+  for (const DecoderNote::Parameter& parameter : note.parameters) {
+    CheckCharacters(parameter.syntax + parameter.description, "");
+    const size_t name = parameter.syntax.find('=');
+    const std::vector<std::string> arguments = {
+        name == std::string::npos ? parameter.syntax
+        : parameter.syntax.ends_with("=N")
+            ? parameter.syntax.substr(0, name) + "=7"
+            : parameter.syntax.substr(0, parameter.syntax.find('|'))};
+    Check(CheckParameters(note, {}, arguments).ok(), "a declared argument is refused");
+    Check(!CheckParameters(note, arguments, arguments).ok(), "an argument is taken twice");
+  }
+}
+
+constexpr std::array<void (*)(std::string_view), 9> kAll = {
+    CheckManifest, CheckChunkList, CheckBlob,    CheckPackHeader, CheckRecordHeader,
+    CheckNames,    CheckText,      CheckBarrier, CheckNote};
 
 }  // namespace
 }  // namespace vxa::fuzz
