@@ -112,6 +112,17 @@ TEST(JpegDecoderTest, DecodesEverySizeAndSampling) {
   }
 }
 
+// SSE2 code takes 8, 16 and 32 samples at once, and then the rest of a row.
+TEST(JpegDecoderTest, DecodesRowsOfEveryLength) {
+  for (int h : {1, 2}) {
+    for (int width = 1; width < 70; ++width) {
+      SCOPED_TRACE(testing::Message() << h << ", " << width);
+      ExpectDecodes(Rgb(width, 5, Sampling(h, h)));
+      ExpectDecodes(Rgb(width, 3, Sampling(h, 1)));
+    }
+  }
+}
+
 TEST(JpegDecoderTest, DecodesEveryQuality) {
   for (int quality : {1, 25, 50, 75, 90, 98, 100}) {
     ExpectDecodes(Rgb(

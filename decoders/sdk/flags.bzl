@@ -17,6 +17,14 @@ CPU_FLAGS = [
     "-mtune=generic",
 ]
 
+# The same for nasm, which calls this CPU so. It then refuses most later instructions; the sandbox refuses all.
+NASM_FLAGS = [
+    "-f",
+    "elf32",
+    "--before",
+    "cpu willamette",
+]
+
 TARGET_FLAGS = CPU_FLAGS + [
     "-fno-pic",
     "-fno-pie",

@@ -5,7 +5,7 @@ that a guest is the same file whatever options and sanitizers the rest is built 
 in every archive.
 """
 
-load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "LINK_FLAGS", "TOOL_ENV")
+load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "LINK_FLAGS", "NASM_FLAGS", "TOOL_ENV")
 
 VxInfo = provider(
     doc = "Guest code to link with, and what its users need to compile.",
@@ -31,6 +31,22 @@ _OFFICIAL = struct(compiler = "/usr/bin/gcc", flags = GUEST_FLAGS, suffix = "")
 def _compile(ctx, way, copts, src, headers, includes, defines):
     obj = ctx.actions.declare_file("%s%s_objects/%s.o" % (ctx.label.name, way.suffix, src.short_path.replace("../", "")))
     args = ctx.actions.args()
+    if src.extension == "asm":
+        args.add_all(NASM_FLAGS)
+        args.add_all(includes, format_each = "-I%s/")
+        args.add_all(defines, format_each = "-D%s")
+        args.add("-o", obj)
+        args.add(src)
+        ctx.actions.run(
+            executable = "/usr/bin/nasm",
+            arguments = [args],
+            inputs = depset([src], transitive = [headers]),
+            outputs = [obj],
+            env = TOOL_ENV,
+            mnemonic = "VxAssemble",
+            progress_message = "Assembling %s for guests" % src.short_path,
+        )
+        return obj
     args.add_all(way.flags)
     args.add("-g")
     args.add_all(["/proc/self/cwd=.", ctx.bin_dir.path + "/="], format_each = "-ffile-prefix-map=%s")
@@ -69,7 +85,7 @@ def archive_for_guests(ctx, attr, files, way, headers, includes, defines):
     Returns:
       the File.
     """
-    sources = [f for f in files.srcs if f.extension in ["c", "S"]]
+    sources = [f for f in files.srcs if f.extension in ["asm", "c", "S"]]
     private_headers = [f for f in files.srcs if f not in sources]
     objects = [
         _compile(
@@ -138,10 +154,12 @@ _vx_library = rule(
 def vx_library(name, tags = [], **kwargs):
     """A library for guests: C and assembler sources compiled like a decoder's, headers, include folders.
 
+    Includes and definitions are nasm's too, copts aren't.
+
     Args:
       name: the target's name.
       tags: as everywhere; `manual` is added, because only decoders that need it should cause it to be built.
-      **kwargs: srcs (.c and .S are compiled, the rest are private headers), hdrs, includes (folders for
+      **kwargs: srcs (.c and .S are compiled, .asm by nasm, the rest are private headers), hdrs, includes (folders for
         users' -isystem), defines (for users too), local_defines, copts, deps; as in cc_library.
     """
     upstream = native.repository_name() != "@"
