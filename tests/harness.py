@@ -50,8 +50,9 @@ PIECE = 1 << 20  # bytes of data in a message
 class Server:
     """A vxad on a directory of its own, on a port that the system chose. A context manager."""
 
-    def __init__(self, directory=None, options=(), listen="127.0.0.1:0"):
+    def __init__(self, directory=None, options=(), listen="127.0.0.1:0", preexec_fn=None):
         self.listen = listen
+        self.preexec_fn = preexec_fn  # called in vxad's process before it is vxad
         self._own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="vxa-test-", dir=os.environ.get("TEST_TMPDIR"))
         self.options = list(options)
@@ -64,6 +65,7 @@ class Server:
             self.process = subprocess.Popen(
                 [VXAD, "--data", self.directory, "--listen", self.listen, *self.options],
                 stdout=subprocess.PIPE, stderr=log, text=True,
+                preexec_fn=self.preexec_fn,
                 restore_signals=False)  # SIGXFSZ stays ignored: a file too large is an error, not the end
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
