@@ -143,6 +143,9 @@ absl::StatusOr<ObjectInfo> ArchiveImpl::Stat(const std::string& ns, const std::s
   ObjectInfo info = ToObjectInfo(*manifest);
   absl::Status added = AddVerification(*core_->index, info);
   if (!added.ok()) return added;
+  for (DecoderUse& use : info.decoders) {
+    use.note = NoteOf(*core_, use.decoder).value_or(DecoderNote());
+  }
   return info;
 }
 
@@ -198,12 +201,17 @@ absl::StatusOr<VerifySummary> ArchiveImpl::Verify(const VerifySpec& spec, Verify
 absl::StatusOr<DecoderInfo> ArchiveImpl::RegisterDecoder(const RegisterSpec& spec,
                                                          const CallContext& context) {
   if (absl::Status status = CheckNamespace(spec.ns); !status.ok()) return status;
-  return vxa::RegisterDecoder(*core_, spec, context);
+  return WithNote(vxa::RegisterDecoder(*core_, spec, context));
 }
 
 absl::StatusOr<DecoderInfo> ArchiveImpl::StatDecoder(const std::string& ns, const Digest& id) {
   if (absl::Status status = CheckNamespace(ns); !status.ok()) return status;
-  return FindDecoder(*core_->index, ns, id);
+  return WithNote(FindDecoder(*core_->index, ns, id));
+}
+
+absl::StatusOr<DecoderInfo> ArchiveImpl::WithNote(absl::StatusOr<DecoderInfo> info) {
+  if (info.ok()) info->note = NoteOf(*core_, info->id).value_or(DecoderNote());
+  return info;
 }
 
 absl::StatusOr<std::string> ArchiveImpl::ReadDecoder(const std::string& ns, const Digest& id) {
@@ -217,7 +225,13 @@ absl::StatusOr<std::string> ArchiveImpl::ReadDecoder(const std::string& ns, cons
 absl::StatusOr<DecoderList> ArchiveImpl::ListDecoders(const std::string& ns, uint32_t page_size,
                                                       const std::string& page_token) {
   if (absl::Status status = CheckNamespace(ns); !status.ok()) return status;
-  return vxa::ListDecoders(*core_->index->Now(), ns, page_size, page_token);
+  absl::StatusOr<DecoderList> list =
+      vxa::ListDecoders(*core_->index->Now(), ns, page_size, page_token);
+  if (!list.ok()) return list;
+  for (DecoderInfo& info : list->decoders) {
+    info.note = NoteOf(*core_, info.id).value_or(DecoderNote());
+  }
+  return list;
 }
 
 absl::Status ArchiveImpl::Rule(const DecoderRuling& ruling, const CallContext& context) {

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "archive/decoder_note.h"
 #include "archive/digest.h"
 #include "vxengine/decode_service.h"
 
@@ -84,6 +85,7 @@ struct DecoderUse {
   Digest decoder;
   std::string name;   // empty if this program doesn't know it
   uint64_t size = 0;  // bytes of the ELF image
+  DecoderNote note;   // by Stat only; empty where the image can't be had
 };
 
 struct View {
@@ -273,6 +275,7 @@ struct DecoderInfo {
   bool approved = false;      // for use where nobody named it
   bool disabled = false;      // for new objects
   std::string disabled_reason;
+  DecoderNote note;  // empty where the image can't be had
 };
 
 struct DecoderList {

@@ -42,6 +42,7 @@ class ArchiveImpl : public Archive {
  private:
   absl::StatusOr<archive::v1::Manifest> Find(const std::string& ns, const std::string& name,
                                              uint64_t version);
+  absl::StatusOr<DecoderInfo> WithNote(absl::StatusOr<DecoderInfo> info);
   void WriteBarriers();
 
   const std::unique_ptr<Held> lock_;

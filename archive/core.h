@@ -12,6 +12,7 @@
 #include "archive/env.h"
 #include "archive/index.h"
 #include "archive/ingest_budget.h"
+#include "archive/note_cache.h"
 #include "archive/pack_files.h"
 #include "archive/pack_writer.h"
 
@@ -41,6 +42,7 @@ struct Core {
   CommitLog log;
   DecoderRunner runner;
   IngestBudget budget;
+  NoteCache notes;
 };
 
 }  // namespace vxa

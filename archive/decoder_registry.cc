@@ -14,6 +14,7 @@
 #include "archive/names.h"
 #include "archive/text.h"
 #include "decoders/builtin.h"
+#include "vxengine/note_text.h"
 
 namespace vxa {
 namespace {
@@ -145,6 +146,17 @@ absl::StatusOr<std::shared_ptr<const std::string>> DecoderBytes(Core& core, cons
     return std::make_shared<const std::string>(BuiltinDecoder(name)->elf);
   }
   return core.runner.Image(id, core.IndexLocator());
+}
+
+absl::StatusOr<DecoderNote> NoteOf(Core& core, const Digest& id) {
+  std::optional<std::string> text = core.notes.Find(id);
+  if (!text) {
+    absl::StatusOr<std::shared_ptr<const std::string>> image = DecoderBytes(core, id);
+    if (!image.ok()) return image.status();
+    text = vx::NoteText(**image);
+    core.notes.Add(id, *text);
+  }
+  return ParseDecoderNote(*text);
 }
 
 absl::StatusOr<DecoderList> ListDecoders(const IndexView& state, const std::string& ns,

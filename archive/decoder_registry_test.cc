@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "archive/archive.h"
 #include "archive/errors.h"
+#include "archive/note_cache.h"
 #include "archive/testing/archive_fixture.h"
 
 namespace vxa::testing {
@@ -254,6 +255,19 @@ TEST_F(DecoderRegistryTest, ChecksWhatItIsGiven) {
   invalid(xor_, {.sample = "x", .arguments = {std::string(70'000, '1')}});
   const std::string large((512 << 10) + 1, 'x');
   invalid(xor_, {.sample = large});
+}
+
+TEST(NoteCache, HoldsAFewMegabytes) {
+  NoteCache cache;
+  const std::string text(16 << 10, 'x');
+  const auto id = [](int i) { return Digest::Of(absl::StrCat(i)); };
+  for (int i = 0; i < 1000; ++i) {
+    cache.Add(id(i), text);
+    EXPECT_EQ(cache.Find(id(i)), text);
+  }
+  int found = 0;
+  for (int i = 0; i < 1000; ++i) found += cache.Find(id(i)).has_value();
+  EXPECT_LE(found, 256);
 }
 
 }  // namespace

@@ -149,6 +149,53 @@ const char* StateText(const v1::Decoder& decoder) {
   return decoder.disabled() ? "disabled" : decoder.approved() ? "approved" : "-";
 }
 
+// "zlib 1.2.13, newlib 3.3.0"; "zlib 1.2.13 (Zlib), newlib 3.3.0 (BSD-3-Clause)" with licences.
+std::string SourcesText(const v1::DecoderNote& note, bool licences) {
+  std::vector<std::string> sources;
+  for (const v1::UpstreamSource& source : note.sources()) {
+    sources.push_back(absl::StrCat(Printable(source.name()), " ", Printable(source.version())));
+    if (licences) absl::StrAppend(&sources.back(), " (", Printable(source.licence()), ")");
+  }
+  return absl::StrJoin(sources, ", ");
+}
+
+std::string OutputText(const v1::OutputType& output) {
+  return absl::StrCat(Printable(output.media_type()), " ", Printable(output.extension()));
+}
+
+// In one row what matters to those who have an object.
+void AddNoteOfUse(const v1::DecoderNote& note, Rows* rows) {
+  std::vector<std::string> parts;
+  if (note.has_output()) parts.push_back("gives " + Printable(note.output().media_type()));
+  if (!note.sources().empty()) parts.push_back("is made of " + SourcesText(note, false));
+  if (!parts.empty()) rows->push_back({"", "by its note it " + absl::StrJoin(parts, " and ")});
+}
+
+void AddNote(const v1::DecoderNote& note, Rows* rows) {
+  if (note.has_output()) rows->push_back({"output", OutputText(note.output())});
+  for (const v1::DecoderParameter& parameter : note.parameters()) {
+    std::string text = Printable(parameter.syntax());
+    if (parameter.has_output()) absl::StrAppend(&text, " -> ", OutputText(parameter.output()));
+    if (!parameter.description().empty()) {
+      absl::StrAppend(&text, ": ", Printable(parameter.description()));
+    }
+    rows->push_back({parameter.preview() ? "preview" : "parameter", text});
+  }
+  for (const v1::UpstreamSource& source : note.sources()) {
+    rows->push_back(
+        {"source", absl::StrCat(Printable(source.name()), " ", Printable(source.version()),
+                                ", licence ", Printable(source.licence()))});
+    rows->push_back(
+        {"", absl::StrCat(Printable(source.file()), ", ", DigestText(source.digest()))});
+    for (const v1::UpstreamPatch& patch : source.patches()) {
+      rows->push_back(
+          {"", absl::StrCat("patch ", Printable(patch.name()), ", ", DigestText(patch.digest()))});
+    }
+  }
+  if (!note.kit().empty()) rows->push_back({"kit", Printable(note.kit())});
+  if (!note.compiler().empty()) rows->push_back({"compiler", Printable(note.compiler())});
+}
+
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : Printable(text); }
 
 }  // namespace
@@ -192,6 +239,7 @@ std::string StatReport(const v1::Object& object) {
     rows.push_back(
         {"decoder", absl::StrCat(use.name().empty() ? "(no name)" : Printable(use.name()), ", ",
                                  SizeText(use.size()), ", ", DigestText(use.decoder()))});
+    AddNoteOfUse(use.note(), &rows);
   }
   if (object.has_decoding()) AddDecoding(object.decoding(), &rows);
   for (const v1::View& view : object.views()) AddView(view, &rows);
@@ -267,14 +315,16 @@ std::string DecoderLine(const v1::Decoder& decoder) {
 }
 
 std::string DecoderListing(const std::vector<v1::Decoder>& decoders) {
-  Rows rows = {{"SIZE", "NAME", "ORIGIN", "STATE", "SINCE", "BY", "ID"}};
+  Rows rows = {{"SIZE", "NAME", "ORIGIN", "STATE", "SINCE", "BY", "ID", "OUTPUT", "SOURCES"}};
   for (const v1::Decoder& decoder : decoders) {
     rows.push_back({Thousands(decoder.size()), OrDash(decoder.name()), OriginText(decoder.origin()),
                     StateText(decoder),
                     decoder.has_register_time() ? TimeText(decoder.register_time()) : "-",
-                    OrDash(decoder.registered_by()), DigestText(decoder.id())});
+                    OrDash(decoder.registered_by()), DigestText(decoder.id()),
+                    OrDash(decoder.note().output().media_type()),
+                    decoder.note().sources().empty() ? "-" : SourcesText(decoder.note(), true)});
   }
-  return Table(rows, "><<<<<<");
+  return Table(rows, "><<<<<<<<");
 }
 
 std::string DecoderReport(const v1::Decoder& decoder) {
@@ -291,6 +341,10 @@ std::string DecoderReport(const v1::Decoder& decoder) {
   if (decoder.disabled()) {
     rows.push_back(
         {"disabled", absl::StrCat("for new objects: ", OrDash(decoder.disabled_reason()))});
+  }
+  if (decoder.has_note()) {
+    rows.push_back({"note", "what it says of itself, a claim of whoever made it:"});
+    AddNote(decoder.note(), &rows);
   }
   return Table(rows, "<<");
 }

@@ -24,6 +24,32 @@ v1::Decoder Registered() {
   return decoder;
 }
 
+// As a hostile server may send it: no server of ours lets control characters pass.
+v1::DecoderNote Note() {
+  v1::DecoderNote note;
+  note.mutable_output()->set_media_type("audio/wav\x1b");
+  note.mutable_output()->set_extension(".wav");
+  v1::DecoderParameter* parameter = note.add_parameters();
+  parameter->set_syntax("--png\n");
+  parameter->mutable_output()->set_media_type("image/png");
+  parameter->mutable_output()->set_extension(".png");
+  parameter->set_description("for the web\x07");
+  parameter->set_preview(true);
+  note.add_parameters()->set_syntax("--float");
+  v1::UpstreamSource* source = note.add_sources();
+  source->set_name("zlib\x1b");
+  source->set_version("1.2.13");
+  source->set_licence("Zlib");
+  source->set_file("z.tar");
+  *source->mutable_digest() = DigestOf("z.tar");
+  source->add_patches()->set_name("CVE.patch\x1b");
+  *source->mutable_patches(0)->mutable_digest() = DigestOf("patch");
+  note.add_sources()->set_name("newlib");
+  note.set_kit("vxa\u202e");
+  note.set_compiler("gcc\n");
+  return note;
+}
+
 v1::VerifiedObject Verified(int code, const std::string& message) {
   v1::VerifiedObject object;
   object.set_name("a\nb");
@@ -75,20 +101,23 @@ TEST(DecoderListing, IsATableOfWhatTheOperatorAndOthersSay) {
   built_in.set_name("zlib");
   built_in.set_size(34652);
   built_in.set_approved(true);
+  *built_in.mutable_note() = Note();
   v1::Decoder disabled = Registered();
   disabled.set_approved(true);
   disabled.set_disabled(true);
   EXPECT_EQ(
       DecoderListing({built_in, Registered(), disabled}),
-      "  SIZE  NAME        ORIGIN      STATE     SINCE                 BY                   ID\n"
-      "34,652  zlib        built in    approved  -                     -                    " +
+      "  SIZE  NAME        ORIGIN      STATE     SINCE                 BY                   ID" +
+          std::string(71, ' ') +
+          "OUTPUT         SOURCES\n"
+          "34,652  zlib        built in    approved  -                     -                    " +
           DigestText(DigestOf("zlib")) +
-          "\n"
+          "  audio/wav\\x1b  zlib\\x1b 1.2.13 (Zlib), newlib  ()\n"
           " 1,234  xor\\x1b[2J  registered  -         1970-01-01T00:00:00Z  ipv4:127.0.0.1:4711  " +
           DigestText(DigestOf("xor")) +
-          "\n"
+          "  -              -\n"
           " 1,234  xor\\x1b[2J  registered  disabled  1970-01-01T00:00:00Z  ipv4:127.0.0.1:4711  " +
-          DigestText(DigestOf("xor")) + "\n");
+          DigestText(DigestOf("xor")) + "  -              -\n");
 }
 
 TEST(DecoderReport, SaysWhyADecoderIsDisabled) {
@@ -100,6 +129,35 @@ TEST(DecoderReport, SaysWhyADecoderIsDisabled) {
   EXPECT_TRUE(Has(report, "vx-2026\n")) << report;
   EXPECT_TRUE(Has(report, "1,234 bytes\n")) << report;
   EXPECT_TRUE(Has(report, "127.0.0.1:4711")) << report;
+}
+
+TEST(DecoderReport, TellsWhatADecoderSaysOfItself) {
+  v1::Decoder decoder = Registered();
+  EXPECT_FALSE(Has(DecoderReport(decoder), "note"));
+  *decoder.mutable_note() = Note();
+  const std::string report = DecoderReport(decoder);
+  EXPECT_TRUE(Has(report,
+                  "output     audio/wav\\x1b .wav\n"
+                  "preview    --png\\x0a -> image/png .png: for the web\\x07\n"
+                  "parameter  --float\n"
+                  "source     zlib\\x1b 1.2.13, licence Zlib\n"
+                  "           z.tar, " +
+                      DigestText(DigestOf("z.tar")) +
+                      "\n"
+                      "           patch CVE.patch\\x1b, " +
+                      DigestText(DigestOf("patch")) + "\n"))
+      << report;
+  EXPECT_TRUE(Has(report, "kit        vxa\\xe2\\x80\\xae\ncompiler   gcc\\x0a\n")) << report;
+}
+
+TEST(StatReport, TellsInOneLineWhatADecoderSaysOfItself) {
+  v1::Object object;
+  v1::DecoderUse* use = object.add_decoders();
+  EXPECT_FALSE(Has(StatReport(object), "note")) << StatReport(object);
+  *use->mutable_note() = Note();
+  EXPECT_TRUE(Has(StatReport(object),
+                  "by its note it gives audio/wav\\x1b and is made of zlib\\x1b 1.2.13, newlib \n"))
+      << StatReport(object);
 }
 
 TEST(StatReport, TellsHowAnOriginalIsMadeAndWhenItLastWas) {

@@ -253,8 +253,10 @@ void AddDecoders(CLI::App* app, CommandLine* line) {
   decoder->require_subcommand(0, 1);
   AddDecoderAdd(decoder, line);
   CLI::App* list = decoder->add_subcommand("ls", "list decoders by id and name");
-  list->add_flag("-l", line->decoder_list.detailed,
-                 "with size, origin, whether approved or disabled, since when and by whom");
+  list->add_flag(
+      "-l", line->decoder_list.detailed,
+      "with size, origin, whether approved or disabled, since when and by whom, and what it "
+      "says of its output and sources");
   list->callback([line] { line->status = ListDecoders(line->global, line->decoder_list); });
   CLI::App* get = AddByDecoder(decoder, line, "get", "get a decoder's program", GetDecoder);
   get->add_option("-o,--output", line->decoder.output,
@@ -262,7 +264,8 @@ void AddDecoders(CLI::App* app, CommandLine* line) {
                   "first digits of the id")
       ->type_name("FILE");
   get->add_flag("--force", line->decoder.force, "replace a file that is there");
-  AddByDecoder(decoder, line, "stat", "tell all that is known of a decoder", StatDecoder);
+  AddByDecoder(decoder, line, "stat",
+               "tell all that is known of a decoder, and what it says of itself", StatDecoder);
   decoder->callback([decoder] {
     if (decoder->get_subcommands().empty()) {
       throw CLI::RequiredError("one of add, ls, get and stat after decoder");

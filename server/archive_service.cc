@@ -22,7 +22,7 @@ using grpc::internal::RpcServiceMethod;
 using grpc::protobuf::MessageLite;
 
 // A page is fetched in parts and ends early where it gets large: clients take messages of up to
-// 4 MiB by default, and an object with all it may carry has some 160 KiB.
+// 4 MiB by default, and an object with all it may carry has some 160 KiB, a decoder some 20 KiB.
 constexpr uint32_t kListPart = 16;
 constexpr size_t kEnoughForPage = size_t{1} << 20;
 
@@ -191,11 +191,21 @@ absl::Status ArchiveService::ListDecoders(ServerContext* /*context*/,
                                           v1::ListDecodersResponse* response) {
   absl::StatusOr<uint32_t> page_size = PageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  absl::StatusOr<DecoderList> list =
-      archive_->ListDecoders(request.namespace_(), *page_size, request.page_token());
-  if (!list.ok()) return list.status();
-  for (const DecoderInfo& decoder : list->decoders) *response->add_decoders() = ToProto(decoder);
-  response->set_next_page_token(list->next_page_token);
+  std::string token = request.page_token();
+  size_t bytes = 0;
+  for (uint32_t left = *page_size; left > 0 && bytes < kEnoughForPage;) {
+    absl::StatusOr<DecoderList> part =
+        archive_->ListDecoders(request.namespace_(), std::min(left, kListPart), token);
+    if (!part.ok()) return part.status();
+    for (const DecoderInfo& decoder : part->decoders) {
+      *response->add_decoders() = ToProto(decoder);
+      bytes += response->decoders().rbegin()->ByteSizeLong();
+    }
+    left -= std::min<size_t>(left, part->decoders.size());
+    token = part->next_page_token;
+    if (token.empty()) break;
+  }
+  response->set_next_page_token(token);
   return absl::OkStatus();
 }
 

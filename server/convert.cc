@@ -55,6 +55,46 @@ absl::StatusOr<absl::Time> FromProto(const Timestamp& timestamp) {
   return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
 }
 
+v1::OutputType ToProto(const OutputType& output) {
+  v1::OutputType proto;
+  proto.set_media_type(output.media_type);
+  proto.set_extension(output.extension);
+  return proto;
+}
+
+v1::UpstreamSource ToProto(const DecoderNote::Source& source) {
+  v1::UpstreamSource proto;
+  proto.set_name(source.name);
+  proto.set_version(source.version);
+  proto.set_licence(source.licence);
+  proto.set_file(source.file);
+  *proto.mutable_digest() = vxa::ToProto(source.digest);
+  for (const DecoderNote::Patch& patch : source.patches) {
+    v1::UpstreamPatch* added = proto.add_patches();
+    added->set_name(patch.name);
+    *added->mutable_digest() = vxa::ToProto(patch.digest);
+  }
+  return proto;
+}
+
+// Sets a `note` field, unless nothing is said.
+template <class Message>
+void SetNote(const DecoderNote& note, Message* message) {
+  v1::DecoderNote proto;
+  if (note.output) *proto.mutable_output() = ToProto(*note.output);
+  for (const DecoderNote::Parameter& parameter : note.parameters) {
+    v1::DecoderParameter* added = proto.add_parameters();
+    added->set_syntax(parameter.syntax);
+    added->set_description(parameter.description);
+    if (parameter.output) *added->mutable_output() = ToProto(*parameter.output);
+    added->set_preview(parameter.preview);
+  }
+  for (const DecoderNote::Source& source : note.sources) *proto.add_sources() = ToProto(source);
+  proto.set_kit(note.kit);
+  proto.set_compiler(note.compiler);
+  if (proto.ByteSizeLong() > 0) *message->mutable_note() = std::move(proto);
+}
+
 v1::View::Status ToProto(View::Status status) {
   switch (status) {
     case View::Status::kVerified:
@@ -186,6 +226,7 @@ v1::Object ToProto(const ObjectInfo& object) {
     *decoder->mutable_decoder() = ToProto(use.decoder);
     decoder->set_name(use.name);
     decoder->set_size(use.size);
+    SetNote(use.note, decoder);
   }
   for (const View& view : object.views) *proto.add_views() = ToProto(view);
   for (const auto& [key, value] : object.metadata) (*proto.mutable_metadata())[key] = value;
@@ -249,6 +290,7 @@ v1::Decoder ToProto(const DecoderInfo& decoder) {
   proto.set_approved(decoder.approved);
   proto.set_disabled(decoder.disabled);
   proto.set_disabled_reason(decoder.disabled_reason);
+  SetNote(decoder.note, &proto);
   return proto;
 }
 

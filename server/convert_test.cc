@@ -279,6 +279,36 @@ TEST(Convert, ADecoderThatIsBuiltInWasRegisteredByNobody) {
   EXPECT_EQ(proto.disabled_reason(), "why");
 }
 
+TEST(Convert, WhatADecoderSaysOfItselfIsAllHandedOn) {
+  DecoderInfo decoder;
+  EXPECT_FALSE(ToProto(decoder).has_note());
+  DecoderNote& note = decoder.note;
+  note.output = OutputType{"a/b", ".c"};
+  note.parameters = {{.syntax = "--a", .output = OutputType{"d/e", ".f"}, .description = "A"},
+                     {.syntax = "--b", .preview = true}};
+  note.sources = {{"z", "1", "Zlib", "z.tar", Digest::Of("z"), {{"patch", Digest::Of("p")}}}};
+  note.kit = "kit";
+  note.compiler = "gcc";
+  const v1::DecoderNote proto = ToProto(decoder).note();
+  EXPECT_EQ(proto.output().media_type(), "a/b");
+  EXPECT_EQ(proto.output().extension(), ".c");
+  EXPECT_EQ(proto.parameters(0).syntax(), "--a");
+  EXPECT_EQ(proto.parameters(0).output().media_type(), "d/e");
+  EXPECT_EQ(proto.parameters(0).description(), "A");
+  EXPECT_FALSE(proto.parameters(0).preview());
+  EXPECT_FALSE(proto.parameters(1).has_output());
+  EXPECT_TRUE(proto.parameters(1).preview());
+  EXPECT_EQ(proto.sources(0).name() + proto.sources(0).version(), "z1");
+  EXPECT_EQ(proto.sources(0).licence() + proto.sources(0).file(), "Zlibz.tar");
+  EXPECT_EQ(proto.sources(0).digest().value(), Digest::Of("z").raw());
+  EXPECT_EQ(proto.sources(0).patches(0).name(), "patch");
+  EXPECT_EQ(proto.sources(0).patches(0).digest().value(), Digest::Of("p").raw());
+  EXPECT_EQ(proto.kit() + proto.compiler(), "kitgcc");
+  ObjectInfo object;
+  object.decoders = {{.decoder = Digest::Of("d"), .note = note}};
+  EXPECT_EQ(ToProto(object).decoders(0).note().kit(), "kit");
+}
+
 TEST(Convert, ADeleteMarkerHasNoBytes) {
   ObjectInfo object;
   object.name = "n";

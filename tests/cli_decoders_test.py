@@ -100,10 +100,10 @@ class Listing(CommandLine):
     def test_ls_l_shows_where_they_come_from(self):
         added = self.add("listed long")
         heading, *lines = self.vxa("decoder", "ls", "-l")[0].decode().splitlines()
-        self.assertEqual(heading.split(), "SIZE NAME ORIGIN STATE SINCE BY ID".split())
+        self.assertEqual(heading.split(), "SIZE NAME ORIGIN STATE SINCE BY ID OUTPUT SOURCES".split())
         self.assertRegex("\n".join(lines), r"(?m)^ *[\d,]+  zlib +built in +approved +- +- +sha256:")
         self.assertRegex("\n".join(lines),
-                         rf"(?m)^ *[\d,]+  listed long +registered +- +\S+Z +ipv4:127\S+ +sha256:{added}$")
+                         rf"(?m)^ *[\d,]+  listed long +registered +- +\S+Z +ipv4:127\S+ +sha256:{added} +- +-$")
 
     def test_stat_tells_what_is_known(self):
         added = self.add("told")
@@ -111,6 +111,31 @@ class Listing(CommandLine):
         for word in [added, "told", "vx-2026", "registered", "ipv4:127.0.0.1:", "only where a put names it"]:
             self.assertIn(word, out)
         self.assertIn("built in", self.vxa("decoder", "stat", "zlib")[0].decode())
+
+    def test_what_a_decoder_says_of_itself_is_shown_but_nothing_for_terminals(self):
+        sha = sha256(b"zlib")
+        lines = [b"output: image/png .png", b"preview: --small -> image/gif .gif; a small\xe2\x80\xaeone",
+                 b"parameter: --escape; \x1b[2J", b"parameter: --n=N; how many",
+                 b"source: zlib 1.2.13 (Zlib) zlib.tar.xz sha256:" + sha.encode(),
+                 b"patch: CVE-1.patch sha256:" + sha.encode(), b"kit: vxa 1", b"compiler: gcc\x9b2J"]
+        added = self.add("noted", harness.with_note(guest("cat"), *lines))
+        out = self.vxa("decoder", "stat", "noted")[0].decode()
+        for line in ["output    image/png .png", r"preview   --small -> image/gif .gif: a small\xe2\x80\xaeone",
+                     "parameter --n=N: how many", "source    zlib 1.2.13, licence Zlib", f"zlib.tar.xz, sha256:{sha}",
+                     f"patch CVE-1.patch, sha256:{sha}", "kit       vxa 1"]:
+            self.assertIn(line.split(), [shown.split() for shown in out.splitlines()])
+        self.assertNotRegex(out, "[\x1b\u202e\x9b]|escape|compiler")
+        self.assertRegex(self.vxa("decoder", "ls", "-l")[0].decode(),
+                         rf"(?m)  sha256:{added}  image/png +zlib 1\.2\.13 \(Zlib\)$")
+        [note] = [decoder["note"] for decoder in self.json("decoder", "ls") if decoder["id"] == "sha256:" + added]
+        self.assertEqual(note["output"], {"media_type": "image/png", "extension": ".png"})
+        self.assertEqual([parameter["syntax"] for parameter in note["parameters"]], ["--small", "--n=N"])
+        self.assertEqual(note["sources"][0]["patches"], [{"name": "CVE-1.patch", "digest": "sha256:" + sha}])
+        self.assertEqual(self.json("decoder", "stat", "noted")[0]["note"], note)
+        self.vxa("put", "-", "by-noted", "--decoder", "noted", "--sha256", sha256(b"x"), stdin=b"x")
+        self.assertIn("by its note it gives image/png and is made of zlib 1.2.13\n",
+                      self.vxa("stat", "by-noted")[0].decode())
+        self.assertIn(note, [use.get("note") for use in self.json("stat", "by-noted")[0]["decoders"]])
 
     def test_a_decoder_is_meant_by_its_id_its_first_digits_or_its_name(self):
         added = self.add("meant")

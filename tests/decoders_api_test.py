@@ -15,6 +15,15 @@ INVALID = (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
 PROOF_FAILED = (Code.INVALID_ARGUMENT, "PROOF_FAILED")
 
 
+def without_notes(entry):
+    """An Object of GetObject's, as all other calls tell of it."""
+    result = vxa_pb2.Object()
+    result.CopyFrom(entry)
+    for use in result.decoders:
+        use.ClearField("note")
+    return result
+
+
 def xor(data, key):
     return bytes(byte ^ key[i % len(key)] for i, byte in enumerate(data))
 
@@ -192,6 +201,76 @@ class Registering(Api):
         self.assert_fails(Code.NOT_FOUND, "NAMESPACE_NOT_FOUND", self.client.decoder, digest(b""), namespace="nowhere")
 
 
+class Notes(Api):
+    def note(self, *lines):
+        return self.client.register(harness.with_note(guest("cat"), *lines)).note
+
+    def test_what_a_decoder_says_of_itself_is_told(self):
+        source = vxa_pb2.UpstreamSource(
+            name="zlib", version="1.2.13", licence="Zlib OR (MIT AND X11)", file="zlib.tar.xz", digest=digest(b"zlib"),
+            patches=[vxa_pb2.UpstreamPatch(name="CVE-1.patch", digest=digest(b"patch"))])
+        expected = vxa_pb2.DecoderNote(
+            output=vxa_pb2.OutputType(media_type="audio/wav", extension=".wav"),
+            parameters=[
+                vxa_pb2.DecoderParameter(syntax="--png", description="for the web", preview=True,
+                                         output=vxa_pb2.OutputType(media_type="image/png", extension=".png")),
+                vxa_pb2.DecoderParameter(syntax="--mode=a|b", description="how")],
+            sources=[source], kit="vxa 1", compiler="gcc 12")
+        image = harness.with_note(
+            guest("cat"), b"output: audio/wav .wav", b"preview: --png -> image/png .png; for the web",
+            b"parameter: --mode=a|b; how",
+            b"source: zlib 1.2.13 (Zlib OR (MIT AND X11)) zlib.tar.xz sha256:" + digest(b"zlib").value.hex().encode(),
+            b"patch: CVE-1.patch sha256:" + digest(b"patch").value.hex().encode(), b"kit: vxa 1", b"compiler: gcc 12")
+        decoder = self.client.register(image)
+        self.assertEqual(decoder.note, expected)
+        self.assertEqual(self.client.decoder(decoder.id).decoder, decoder)
+        self.assertIn(decoder, self.client.decoders().decoders)
+        self.client.put("noted", b"noted", decoding=decoding(decoder.id, b"noted"))
+        self.assertEqual([use.note for use in self.client.stat("noted").decoders if use.decoder == decoder.id], [expected])
+        self.assertFalse(any(use.HasField("note") for use in self.client.list(prefix="noted").objects[0].decoders))
+
+    def test_built_in_decoders_tell_of_their_output_and_parameters(self):
+        note = self.client.decoder(self.built_in("jpeg")).decoder.note
+        self.assertEqual(note.output, vxa_pb2.OutputType(media_type="image/x-portable-anymap", extension=".pnm"))
+        [scale] = [parameter for parameter in note.parameters if parameter.syntax == "--scale=2|4|8"]
+        self.assertTrue(scale.preview)
+        self.assertRegex(note.compiler, "^gcc ")
+        self.client.put("x.gz", gzip.compress(b"x"))
+        uses = {use.name: use.note for use in self.client.stat("x.gz").decoders}
+        self.assertIn("--format=raw|zlib|gzip", [parameter.syntax for parameter in uses["zlib"].parameters])
+
+    def test_what_is_no_note_is_no_hindrance_and_is_not_told(self):
+        for lines in [], [b""], [b"\xff\xfe"], [b"kit: \x1b[2J"], [b"compiler: \xc2\x9b2J"], [b"output: a b c"], [b"x" * 20_000]:
+            with self.subTest(lines=lines):
+                self.assertEqual(self.note(*lines), vxa_pb2.DecoderNote())
+        image = bytearray(harness.with_note(guest("cat"), b"kit: x"))
+        image[-16:-12] = b"\xff" * 4  # the note's text size
+        self.assertFalse(self.client.register(bytes(image)).HasField("note"))
+
+    def test_a_note_is_told_again_by_every_server_that_has_the_decoder(self):
+        with Server() as server:
+            with Client(server) as client:
+                decoder = client.register(harness.with_note(guest("cat"), b"kit: mine"))
+            server.restart()
+            with Client(server) as client:
+                self.assertEqual(client.decoder(decoder.id).decoder.note.kit, "mine")
+
+    def test_a_decoder_that_is_damaged_is_told_of_without_its_note(self):
+        with Server() as server:
+            with Client(server) as client:
+                decoder = client.register(harness.with_note(guest("cat"), b"kit: damaged"))
+                client.put("x", b"x", decoding=decoding(decoder.id, b"x"))
+            for pack in server.packs():
+                flip(pack, find(pack, b"kit: damaged"))
+            server.restart()
+            with Client(server) as client:
+                decoder.ClearField("note")
+                self.assertEqual(client.decoder(decoder.id).decoder, decoder)
+                self.assertIn(decoder, client.decoders().decoders)
+                self.assertFalse(any(use.HasField("note") for use in client.stat("x").decoders
+                                     if use.decoder == decoder.id))
+
+
 class LostRegistrations(TestCase):
     def test_a_decoder_whose_registration_is_lost_is_not_taken_for_an_approved_one(self):
         with Server() as server:
@@ -227,6 +306,25 @@ class ListingDecoders(TestCase):
             self.assert_fails(*INVALID, client.decoders, page_size=1001)
 
 
+    def test_a_page_is_never_larger_than_a_client_takes(self):
+        with Server() as server, Client(server) as client:
+            lines = [b"parameter: --p%d; " % i + b"x" * 900 for i in range(17)]
+            registered = {client.register(harness.with_note(guest("cat"), b"kit: %d" % i, *lines)).id.value
+                          for i in range(300)}
+            got, token, pages = [], "", 0
+            while True:
+                page = client.decoders(page_token=token)  # gRPC refuses an answer of more than 4 MiB
+                got += [decoder.id.value for decoder in page.decoders]
+                self.assertTrue(all(len(decoder.note.parameters) == 17 for decoder in page.decoders
+                                    if decoder.id.value in registered))
+                token, pages = page.next_page_token, pages + 1
+                if not token:
+                    break
+            self.assertEqual(got, sorted(set(got)))
+            self.assertLessEqual(registered, set(got))
+            self.assertGreater(pages, 1)
+
+
 class EncodedObjects(Api):
     @classmethod
     def setUpClass(cls):
@@ -250,7 +348,7 @@ class EncodedObjects(Api):
         self.assertIn(self.xor, [use.decoder for use in entry.decoders])
         self.assertIn(self.xor, [cost.decoder for cost in result.proof])
         self.assertEqual(list(entry.views), [])
-        self.assertEqual(self.client.stat("letter"), entry)
+        self.assertEqual(without_notes(self.client.stat("letter")), entry)
         self.assertEqual(list(self.client.list(prefix="letter").objects), [entry])
 
         metadata, back, end = self.client.read("letter")
@@ -335,7 +433,7 @@ class EncodedObjects(Api):
         self.client.put("retry", b"later")
         retry = self.client.put("retry", xor(plain, b"k"), **fields)
         self.assertEqual((retry.object.version, retry.unchanged), (first.object.version, True))
-        self.assertEqual(retry.object, self.client.stat("retry", version=1))
+        self.assertEqual(retry.object, without_notes(self.client.stat("retry", version=1)))
         fields["decoding"] = decoding(self.xor, plain, "l")
         self.assert_fails(*INVALID, self.client.put, "retry", xor(plain, b"l"), **fields)
 
@@ -359,7 +457,7 @@ class EncodedObjects(Api):
                     retry = client.put("kept", xor(plain, b"k"), decoding=decoding(decoder.id, plain, "k"),
                                        request_id="id")
                     self.assertTrue(retry.unchanged)
-                    self.assertEqual(retry.object, entry)
+                    self.assertEqual(retry.object, without_notes(entry))
 
 
 class FailingProofs(Api):

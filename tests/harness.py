@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,19 @@ def guest(name):
     """The image of a test guest (decoders/testing)."""
     with open(os.path.join(ROOT, "decoders", "testing", name + ".vx"), "rb") as image:
         return image.read()
+
+
+def with_note(image, *lines):
+    """The image with these lines, of any bytes, as what it says of itself, in place of its own PT_NOTE segment."""
+    text = b"".join(line + b"\n" for line in lines)
+    note = struct.pack("<3I4s", 4, len(text), 1, b"VXA") + text + bytes(-len(text) % 4)
+    spoilt = bytearray(image)
+    headers, = struct.unpack_from("<I", image, 28)
+    [header] = [at for at in range(headers, headers + 32 * image[44], 32) if spoilt[at] == 4]  # PT_NOTE
+    spoilt += bytes(-len(spoilt) % 4)
+    struct.pack_into("<I", spoilt, header + 4, len(spoilt))
+    struct.pack_into("<II", spoilt, header + 16, len(note), len(note))
+    return bytes(spoilt + note)
 
 
 PIECE = 1 << 20  # bytes of data in a message
