@@ -94,32 +94,42 @@ void AddParameter(std::string_view value, bool preview, DecoderNote* note) {
   note->parameters.push_back(std::move(parameter));
 }
 
-// "zlib 1.2.13 (Zlib) zlib_1.2.13.dfsg.orig.tar.bz2 sha256:..."
-void AddSource(std::string_view value, DecoderNote* note) {
+// "CVE-2024-10573.patch sha256:..."
+std::optional<DecoderNote::Patch> ParseFile(std::string_view value) {
   const absl::StatusOr<Digest> digest = Digest::FromString(TakeLast(" ", &value));
-  const std::string_view file = TakeLast(") ", &value);
-  const std::string_view name = TakeUntil(" ", &value), version = TakeUntil(" (", &value);
-  if (!digest.ok() || name.empty() || version.empty() || value.empty() || file.empty() ||
-      file.find_first_of("/ ") != std::string_view::npos ||
-      version.find(' ') != std::string_view::npos) {
-    return;
+  if (!digest.ok() || value.empty() || value.find_first_of("/ ") != std::string_view::npos) {
+    return std::nullopt;
   }
-  note->sources.push_back({.name = std::string(name),
-                           .version = std::string(version),
-                           .licence = std::string(value),
-                           .file = std::string(file),
-                           .digest = *digest,
-                           .patches = {}});
+  return DecoderNote::Patch{.name = std::string(value), .digest = *digest};
 }
 
-// "CVE-2024-10573.patch sha256:..."
-void AddPatch(std::string_view value, DecoderNote* note) {
-  const absl::StatusOr<Digest> digest = Digest::FromString(TakeLast(" ", &value));
-  if (!digest.ok() || value.empty() || value.find(' ') != std::string_view::npos ||
-      note->sources.empty()) {
+// "zlib 1.2.13 (Zlib) zlib_1.2.13.dfsg.orig.tar.bz2 sha256:...", or without a tarball.
+void AddSource(std::string_view value, DecoderNote* note) {
+  DecoderNote::Source source;
+  const size_t end = value.rfind(')');
+  if (end == std::string_view::npos) return;
+  if (end + 1 < value.size()) {
+    std::string_view file = value.substr(end + 1);
+    if (TakeUntil(" ", &file) != "") return;
+    std::optional<DecoderNote::Patch> tarball = ParseFile(file);
+    if (!tarball) return;
+    source.file = std::move(tarball->name);
+    source.digest = tarball->digest;
+  }
+  value = value.substr(0, end);
+  source.name = TakeUntil(" ", &value);
+  source.version = TakeUntil(" (", &value);
+  source.license = value;
+  if (source.name.empty() || source.version.empty() || source.license.empty() ||
+      source.version.find(' ') != std::string::npos) {
     return;
   }
-  note->sources.back().patches.push_back({.name = std::string(value), .digest = *digest});
+  note->sources.push_back(std::move(source));
+}
+
+void AddPatch(std::string_view value, DecoderNote* note) {
+  std::optional<DecoderNote::Patch> patch = ParseFile(value);
+  if (patch && !note->sources.empty()) note->sources.back().patches.push_back(*std::move(patch));
 }
 
 void AddLine(std::string_view line, DecoderNote* note) {

@@ -34,9 +34,9 @@ struct DecoderNote {
   struct Source {
     std::string name;
     std::string version;
-    std::string licence;  // an SPDX expression
-    std::string file;     // the tarball
-    Digest digest;        // its
+    std::string license;           // an SPDX expression
+    std::string file;              // the tarball, if it names one
+    std::optional<Digest> digest;  // its
     std::vector<Patch> patches;
   };
 

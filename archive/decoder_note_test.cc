@@ -45,6 +45,7 @@ TEST(DecoderNote, HasWhatTheLinesSay) {
       "source: flac 1.4.2 ((MIT OR Zlib) AND BSD-3-Clause) flac.tar.xz " +
       Sha("flac") +
       "\n"
+      "source: mine 0.1 (Apache-2.0)\n"
       "kit: vxa 1\n"
       "compiler: gcc 12.2.0, binutils 2.40\n");
   ASSERT_TRUE(note.output.has_value());
@@ -59,17 +60,20 @@ TEST(DecoderNote, HasWhatTheLinesSay) {
   EXPECT_EQ(note.parameters[1].description, "the first N seconds");
   EXPECT_TRUE(note.parameters[1].preview);
   EXPECT_EQ(note.parameters[2].description, "");
-  ASSERT_THAT(note.sources, SizeIs(2));
+  ASSERT_THAT(note.sources, SizeIs(3));
   EXPECT_EQ(note.sources[0].name, "zlib");
   EXPECT_EQ(note.sources[0].version, "1.2.13");
-  EXPECT_EQ(note.sources[0].licence, "Zlib");
+  EXPECT_EQ(note.sources[0].license, "Zlib");
   EXPECT_EQ(note.sources[0].file, "zlib_1.2.13.dfsg.orig.tar.bz2");
   EXPECT_EQ(note.sources[0].digest, Digest::Of("zlib"));
   ASSERT_THAT(note.sources[0].patches, SizeIs(2));
   EXPECT_EQ(note.sources[0].patches[1].name, "CVE-2.patch");
   EXPECT_EQ(note.sources[0].patches[1].digest, Digest::Of("2"));
-  EXPECT_EQ(note.sources[1].licence, "(MIT OR Zlib) AND BSD-3-Clause");
+  EXPECT_EQ(note.sources[1].license, "(MIT OR Zlib) AND BSD-3-Clause");
   EXPECT_THAT(note.sources[1].patches, IsEmpty());
+  EXPECT_EQ(note.sources[2].license, "Apache-2.0");
+  EXPECT_EQ(note.sources[2].file, "");
+  EXPECT_FALSE(note.sources[2].digest.has_value());
   EXPECT_EQ(note.kit, "vxa 1");
   EXPECT_EQ(note.compiler, "gcc 12.2.0, binutils 2.40");
 }
@@ -117,6 +121,9 @@ TEST(DecoderNote, LinesThatAreNotAsTheyShouldBeAreLeftOut) {
       "source: zlib 1 (Zlib) z.tar sha512:" + z64,
       "source: zlib 1 (Zlib) a/z.tar " + sha,
       "source: zlib 1 (Zlib) z tar " + sha,
+      "source: zlib 1 (Zlib) z.tar",
+      "source: zlib 1 (Zlib) " + sha,
+      "source: zlib 1 (Zlib)z.tar " + sha,
       "source: zlib 1 Zlib z.tar " + sha,
       "source: zlib 1 () z.tar " + sha,
       "source: zlib 1 2 (Zlib) z.tar " + sha,

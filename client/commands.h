@@ -73,12 +73,13 @@ struct VerifyOptions {
 };
 
 struct DecoderAddOptions {
-  std::string file;
+  std::string file;                 // empty: none, but sources
   std::optional<std::string> name;  // nothing: the file's base name without ".vx"
   std::string profile;
   std::string sample;  // a file; empty: none
   std::vector<std::string> sample_arguments;
-  std::string sample_sha256;  // of the sample decoded; may be empty
+  std::string sample_sha256;         // of the sample decoded; may be empty
+  std::vector<std::string> sources;  // files
 };
 
 struct DecoderListOptions {

@@ -5,10 +5,12 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/checksum.h"
 #include "client/client.h"
 #include "client/command_support.h"
 #include "client/commands.h"
+#include "client/decoder_sources.h"
 #include "client/file_reader.h"
 #include "client/json.h"
 #include "client/names.h"
@@ -95,9 +97,20 @@ absl::StatusOr<std::string> WriteImage(const DecoderOptions& options,
   return writer.path();
 }
 
-}  // namespace
+// The decoder's, and the names of objects with its sources.
+std::string StatJson(const v1::Decoder& decoder, const ArchivedSources& archived) {
+  std::string json = ToJson(decoder);
+  json.pop_back();  // "}"
+  absl::StrAppend(&json, ",\"archived_sources\":[",
+                  absl::StrJoin(archived, ",",
+                                [](std::string* out, const auto& source) {
+                                  out->append(JsonString(source.second));
+                                }),
+                  "]}\n");
+  return json;
+}
 
-int AddDecoder(const GlobalOptions& global, const DecoderAddOptions& options) {
+int Register(const GlobalOptions& global, const DecoderAddOptions& options) {
   v1::RegisterDecoderRequest request;
   request.set_namespace_(global.ns);
   if (absl::Status filled = FillIn(options, &request); !filled.ok()) return Fail(global, filled);
@@ -108,6 +121,30 @@ int AddDecoder(const GlobalOptions& global, const DecoderAddOptions& options) {
     PrintToStderr(absl::StrCat("vxa: it is known already, as ", DecoderLine(*decoder), "\n"));
   }
   return Print(global, DigestText(decoder->id()) + "\n");
+}
+
+int ArchiveSources(const GlobalOptions& global, const std::vector<std::string>& files) {
+  Client client({.server = global.server});
+  absl::StatusOr<std::vector<v1::Decoder>> decoders = client.ListAllDecoders(global.ns);
+  if (!decoders.ok()) return Fail(global, decoders.status());
+  for (const std::string& file : files) {
+    absl::StatusOr<std::string> name = ArchiveSource(client, global.ns, file, *decoders);
+    if (!name.ok()) return Fail(global, name.status());
+    const std::string line = global.json ? absl::StrCat("{\"file\":", JsonString(Printable(file)),
+                                                        ",\"object\":", JsonString(*name), "}")
+                                         : NameForOutput(*name);
+    if (int status = Print(global, line + "\n"); status != kOk) return status;
+  }
+  return kOk;
+}
+
+}  // namespace
+
+int AddDecoder(const GlobalOptions& global, const DecoderAddOptions& options) {
+  if (!options.file.empty()) {
+    if (int status = Register(global, options); status != kOk) return status;
+  }
+  return options.sources.empty() ? kOk : ArchiveSources(global, options.sources);
 }
 
 int ListDecoders(const GlobalOptions& global, const DecoderListOptions& options) {
@@ -142,7 +179,15 @@ int StatDecoder(const GlobalOptions& global, const DecoderOptions& options) {
   absl::StatusOr<v1::GetDecoderResponse> response = Ask(global, options, false);
   if (!response.ok()) return Fail(global, response.status());
   const v1::Decoder& decoder = response->decoder();
-  return Print(global, global.json ? ToJson(decoder) + "\n" : DecoderReport(decoder));
+  Client client({.server = global.server});
+  ArchivedSources archived;
+  for (const DecoderSource& source : SourcesOf(decoder.note())) {
+    absl::StatusOr<bool> is_archived = IsArchived(client, global.ns, source);
+    if (!is_archived.ok()) return Fail(global, is_archived.status());
+    if (*is_archived) archived[source.digest.value()] = ObjectNameOf(source);
+  }
+  return Print(global,
+               global.json ? StatJson(decoder, archived) : DecoderReport(decoder, archived));
 }
 
 }  // namespace vxa::client

@@ -150,11 +150,11 @@ const char* StateText(const v1::Decoder& decoder) {
 }
 
 // "zlib 1.2.13, newlib 3.3.0"; "zlib 1.2.13 (Zlib), newlib 3.3.0 (BSD-3-Clause)" with licences.
-std::string SourcesText(const v1::DecoderNote& note, bool licences) {
+std::string SourcesText(const v1::DecoderNote& note, bool licenses) {
   std::vector<std::string> sources;
   for (const v1::UpstreamSource& source : note.sources()) {
     sources.push_back(absl::StrCat(Printable(source.name()), " ", Printable(source.version())));
-    if (licences) absl::StrAppend(&sources.back(), " (", Printable(source.licence()), ")");
+    if (licenses) absl::StrAppend(&sources.back(), " (", Printable(source.license()), ")");
   }
   return absl::StrJoin(sources, ", ");
 }
@@ -171,7 +171,15 @@ void AddNoteOfUse(const v1::DecoderNote& note, Rows* rows) {
   if (!parts.empty()) rows->push_back({"", "by its note it " + absl::StrJoin(parts, " and ")});
 }
 
-void AddNote(const v1::DecoderNote& note, Rows* rows) {
+// "zlib.tar.gz, sha256:<hex>, archived as decoder-sources/<hex>/zlib.tar.gz"
+std::string FileText(const std::string& file, const v1::Digest& digest,
+                     const ArchivedSources& archived) {
+  const auto object = archived.find(digest.value());
+  return absl::StrCat(Printable(file), ", ", DigestText(digest),
+                      object == archived.end() ? "" : ", archived as " + Printable(object->second));
+}
+
+void AddNote(const v1::DecoderNote& note, const ArchivedSources& archived, Rows* rows) {
   if (note.has_output()) rows->push_back({"output", OutputText(note.output())});
   for (const v1::DecoderParameter& parameter : note.parameters()) {
     std::string text = Printable(parameter.syntax());
@@ -184,12 +192,12 @@ void AddNote(const v1::DecoderNote& note, Rows* rows) {
   for (const v1::UpstreamSource& source : note.sources()) {
     rows->push_back(
         {"source", absl::StrCat(Printable(source.name()), " ", Printable(source.version()),
-                                ", licence ", Printable(source.licence()))});
-    rows->push_back(
-        {"", absl::StrCat(Printable(source.file()), ", ", DigestText(source.digest()))});
+                                ", licence ", Printable(source.license()))});
+    if (source.has_digest()) {
+      rows->push_back({"", FileText(source.file(), source.digest(), archived)});
+    }
     for (const v1::UpstreamPatch& patch : source.patches()) {
-      rows->push_back(
-          {"", absl::StrCat("patch ", Printable(patch.name()), ", ", DigestText(patch.digest()))});
+      rows->push_back({"", "patch " + FileText(patch.name(), patch.digest(), archived)});
     }
   }
   if (!note.kit().empty()) rows->push_back({"kit", Printable(note.kit())});
@@ -327,7 +335,7 @@ std::string DecoderListing(const std::vector<v1::Decoder>& decoders) {
   return Table(rows, "><<<<<<<<");
 }
 
-std::string DecoderReport(const v1::Decoder& decoder) {
+std::string DecoderReport(const v1::Decoder& decoder, const ArchivedSources& archived) {
   Rows rows = {
       {"id", DigestText(decoder.id())},         {"name", OrDash(decoder.name())},
       {"size", SizeText(decoder.size())},       {"profile", OrDash(decoder.profile())},
@@ -344,7 +352,7 @@ std::string DecoderReport(const v1::Decoder& decoder) {
   }
   if (decoder.has_note()) {
     rows.push_back({"note", "what it says of itself, a claim of whoever made it:"});
-    AddNote(decoder.note(), &rows);
+    AddNote(decoder.note(), archived, &rows);
   }
   return Table(rows, "<<");
 }

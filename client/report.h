@@ -2,6 +2,7 @@
 #ifndef CLIENT_REPORT_H_
 #define CLIENT_REPORT_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,10 @@ std::string DecoderLine(const v1::Decoder& decoder);
 // `decoder ls -l`: a table with a heading.
 std::string DecoderListing(const std::vector<v1::Decoder>& decoders);
 
-std::string DecoderReport(const v1::Decoder& decoder);
+// Where sources of decoders are archived: names of objects by their digests (v1::Digest's value).
+using ArchivedSources = std::map<std::string, std::string>;
+
+std::string DecoderReport(const v1::Decoder& decoder, const ArchivedSources& archived);
 
 std::string ServerReport(const v1::ServerStatus& status);
 

@@ -39,7 +39,7 @@ v1::DecoderNote Note() {
   v1::UpstreamSource* source = note.add_sources();
   source->set_name("zlib\x1b");
   source->set_version("1.2.13");
-  source->set_licence("Zlib");
+  source->set_license("Zlib");
   source->set_file("z.tar");
   *source->mutable_digest() = DigestOf("z.tar");
   source->add_patches()->set_name("CVE.patch\x1b");
@@ -124,7 +124,7 @@ TEST(DecoderReport, SaysWhyADecoderIsDisabled) {
   v1::Decoder decoder = Registered();
   decoder.set_disabled(true);
   decoder.set_disabled_reason("too slow\n");
-  const std::string report = DecoderReport(decoder);
+  const std::string report = DecoderReport(decoder, {});
   EXPECT_TRUE(Has(report, "too slow\\x0a\n")) << report;
   EXPECT_TRUE(Has(report, "vx-2026\n")) << report;
   EXPECT_TRUE(Has(report, "1,234 bytes\n")) << report;
@@ -133,9 +133,9 @@ TEST(DecoderReport, SaysWhyADecoderIsDisabled) {
 
 TEST(DecoderReport, TellsWhatADecoderSaysOfItself) {
   v1::Decoder decoder = Registered();
-  EXPECT_FALSE(Has(DecoderReport(decoder), "note"));
+  EXPECT_FALSE(Has(DecoderReport(decoder, {}), "note"));
   *decoder.mutable_note() = Note();
-  const std::string report = DecoderReport(decoder);
+  const std::string report = DecoderReport(decoder, {{DigestOf("patch").value(), "x/patch\x1b"}});
   EXPECT_TRUE(Has(report,
                   "output     audio/wav\\x1b .wav\n"
                   "preview    --png\\x0a -> image/png .png: for the web\\x07\n"
@@ -145,7 +145,7 @@ TEST(DecoderReport, TellsWhatADecoderSaysOfItself) {
                       DigestText(DigestOf("z.tar")) +
                       "\n"
                       "           patch CVE.patch\\x1b, " +
-                      DigestText(DigestOf("patch")) + "\n"))
+                      DigestText(DigestOf("patch")) + ", archived as x/patch\\x1b\n"))
       << report;
   EXPECT_TRUE(Has(report, "kit        vxa\\xe2\\x80\\xae\ncompiler   gcc\\x0a\n")) << report;
 }

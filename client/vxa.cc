@@ -214,17 +214,23 @@ void AddVerify(CLI::App* app, CommandLine* line) {
 
 void AddDecoderAdd(CLI::App* decoder, CommandLine* line) {
   CLI::App* add = decoder->add_subcommand(
-      "add", "register a decoder of your own, so that puts may name it; prints its id");
+      "add",
+      "register a decoder of your own, so that puts may name it; prints its id. Or archive the "
+      "sources that decoders were built from; prints the objects' names");
   DecoderAddOptions* options = &line->decoder_add;
-  add->add_option("FILE", options->file, "the program, a static 32-bit x86 ELF file")->required();
+  CLI::Option* file =
+      add->add_option("FILE", options->file, "the program, a static 32-bit x86 ELF file");
   add->add_option("--name", options->name, "what to call it; else FILE's base name without .vx")
-      ->check(CheckUtf8, "");
+      ->check(CheckUtf8, "")
+      ->needs(file);
   add->add_option("--profile", options->profile,
                   "the instructions it may use: vx-2026, vx-2026-int")
-      ->check(CheckUtf8, "");
+      ->check(CheckUtf8, "")
+      ->needs(file);
   CLI::Option* sample =
       add->add_option("--sample", options->sample, "a file which it must decode before it is taken")
-          ->type_name("FILE");
+          ->type_name("FILE")
+          ->needs(file);
   AddRepeatable(add, "--sample-arg", &options->sample_arguments,
                 "an argument for that; for several, several times", "A")
       ->check(CheckUtf8, "")
@@ -233,7 +239,16 @@ void AddDecoderAdd(CLI::App* decoder, CommandLine* line) {
       ->type_name("HEX")
       ->check(CheckDigest, "")
       ->needs(sample);
-  add->callback([line] { line->status = AddDecoder(line->global, line->decoder_add); });
+  AddRepeatable(add, "--source", &options->sources,
+                "a tarball or patch that the note of this decoder, or of one that is there, names "
+                "by its SHA-256; for several, several times",
+                "FILE");
+  add->callback([line] {
+    if (line->decoder_add.file.empty() && line->decoder_add.sources.empty()) {
+      throw CLI::RequiredError("FILE or --source");
+    }
+    line->status = AddDecoder(line->global, line->decoder_add);
+  });
 }
 
 CLI::App* AddByDecoder(CLI::App* decoder, CommandLine* line, const char* command, const char* about,

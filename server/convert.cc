@@ -66,9 +66,9 @@ v1::UpstreamSource ToProto(const DecoderNote::Source& source) {
   v1::UpstreamSource proto;
   proto.set_name(source.name);
   proto.set_version(source.version);
-  proto.set_licence(source.licence);
+  proto.set_license(source.license);
   proto.set_file(source.file);
-  *proto.mutable_digest() = vxa::ToProto(source.digest);
+  if (source.digest) *proto.mutable_digest() = vxa::ToProto(*source.digest);
   for (const DecoderNote::Patch& patch : source.patches) {
     v1::UpstreamPatch* added = proto.add_patches();
     added->set_name(patch.name);

@@ -299,7 +299,7 @@ TEST(Convert, WhatADecoderSaysOfItselfIsAllHandedOn) {
   EXPECT_FALSE(proto.parameters(1).has_output());
   EXPECT_TRUE(proto.parameters(1).preview());
   EXPECT_EQ(proto.sources(0).name() + proto.sources(0).version(), "z1");
-  EXPECT_EQ(proto.sources(0).licence() + proto.sources(0).file(), "Zlibz.tar");
+  EXPECT_EQ(proto.sources(0).license() + proto.sources(0).file(), "Zlibz.tar");
   EXPECT_EQ(proto.sources(0).digest().value(), Digest::Of("z").raw());
   EXPECT_EQ(proto.sources(0).patches(0).name(), "patch");
   EXPECT_EQ(proto.sources(0).patches(0).digest().value(), Digest::Of("p").raw());

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tarfile
 
 import harness
 from command_line import DAMAGED, ERROR, NOT_FOUND, PRECONDITION, USAGE, CommandLine, ScriptedServer
@@ -103,7 +104,7 @@ class Listing(CommandLine):
         self.assertEqual(heading.split(), "SIZE NAME ORIGIN STATE SINCE BY ID OUTPUT SOURCES".split())
         self.assertRegex("\n".join(lines), r"(?m)^ *[\d,]+  zlib +built in +approved +- +- +sha256:")
         self.assertRegex("\n".join(lines),
-                         rf"(?m)^ *[\d,]+  listed long +registered +- +\S+Z +ipv4:127\S+ +sha256:{added} +- +-$")
+                         rf"(?m)^ *[\d,]+  listed long +registered +- +\S+Z +ipv4:127\S+ +sha256:{added} +- +newlib [\d.]+ \(.*\)$")
 
     def test_stat_tells_what_is_known(self):
         added = self.add("told")
@@ -308,6 +309,76 @@ class PutEncoded(CommandLine):
         self.assertIn("nobody", self.refused(*put, "nobody", status=NOT_FOUND)[0])
 
 
+class Sources(CommandLine):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with tarfile.open("third_party/sources.tar") as tar:
+            cls.sources = {os.path.basename(member.name): tar.extractfile(member).read() for member in tar}
+
+    def add(self, *files, **options):
+        return self.vxa("decoder", "add", *(word for file in files for word in ("--source", file)), **options)
+
+    def test_the_build_has_those_of_every_decoder(self):
+        digests = {"sha256:" + sha256(data) for data in self.sources.values()}
+        built_in = [decoder for decoder in self.json("decoder", "ls") if decoder["origin"] == "BUILT_IN"]
+        self.assertGreater(len(built_in), 10)
+        for decoder in built_in:
+            with self.subTest(decoder["name"]):
+                sources = decoder["note"]["sources"]
+                self.assertGreater(len(sources), 1)
+                for file in sources + [patch for source in sources for patch in source["patches"]]:
+                    self.assertIn(file["digest"], digests)
+
+    def test_they_are_archived_beside_their_decoders(self):
+        tarball, patch = "mpg123_1.31.2.orig.tar.bz2", "CVE-2024-10573.patch"
+        names = {}
+        for file in tarball, patch:
+            self.write("renamed." + file, self.sources[file])
+            names[file] = f"decoder-sources/{sha256(self.sources[file])}/{file}"
+        self.assertNotIn(b"archived", self.vxa("decoder", "stat", "mp3")[0])
+        for _ in range(2):  # the second time they are there already
+            self.assertEqual(self.add("renamed." + tarball, "renamed." + patch)[0].decode().splitlines(),
+                             [names[tarball], names[patch]])
+        self.assertEqual([version["version"] for version in self.json("ls", "--versions", names[patch])], [1])
+        out = self.vxa("decoder", "stat", "mp3")[0].decode()
+        for file, name in names.items():
+            self.assertIn(f"{file}, sha256:{sha256(self.sources[file])}, archived as {name}\n", out)
+            self.assertEqual(self.vxa("cat", name)[0], self.sources[file])
+        self.assertEqual(sorted(self.json("decoder", "stat", "mp3")[0]["archived_sources"]), sorted(names.values()))
+        self.assertEqual(self.json("decoder", "add", "--source", "renamed." + patch),
+                         [{"file": "renamed." + patch, "object": names[patch]}])
+
+    def test_something_else_of_that_name_is_not_taken_for_it(self):
+        name = f"decoder-sources/{sha256(self.sources['lz4_1.9.4.orig.tar.gz'])}/lz4_1.9.4.orig.tar.gz"
+        self.put(name, b"forged")
+        self.assertNotIn(b"archived", self.vxa("decoder", "stat", "lz4")[0])
+        self.write("lz4", self.sources["lz4_1.9.4.orig.tar.gz"])
+        self.add("lz4")
+        self.assertIn(name, self.vxa("decoder", "stat", "lz4")[0].decode())
+        self.assertEqual(self.vxa("cat", name)[0], self.sources["lz4_1.9.4.orig.tar.gz"])
+
+    def test_a_decoder_of_ones_own_comes_with_its_sources(self):
+        self.write("mine.vx", harness.with_note(
+            guest("cat"), b"source: mine 1 (MIT) mine.tar sha256:" + sha256(b"sources").encode(), b"source: more 2 (X11)"))
+        self.write("sources", b"sources")
+        out = self.vxa("decoder", "add", "mine.vx", "--source", "sources")[0].decode().splitlines()
+        self.assertEqual(out, [f"sha256:{sha256(self.read('mine.vx'))}",
+                               f"decoder-sources/{sha256(b'sources')}/mine.tar"])
+
+    def test_what_no_note_names_is_refused(self):
+        self.write("other", b"other")
+        self.assertIn(f"other: no decoder here was built from this file, by what their notes say: none names "
+                      f"sha256:{sha256(b'other')}".encode(), self.add("other", status=PRECONDITION)[1])
+        self.assertEqual(self.vxa("ls", "decoder-sources/" + sha256(b"other"))[0], b"")
+        self.add("missing", status=NOT_FOUND)
+
+    def test_a_file_that_is_another_when_it_is_read_again_is_not_archived(self):
+        patch = self.sources["CVE-2023-4863.patch"]
+        self.assertIn(b"/dev/stdin has changed", self.add("/dev/stdin", stdin=patch, status=ERROR)[1])
+        self.assertEqual(self.vxa("ls", "decoder-sources/" + sha256(patch))[0], b"")
+
+
 class Usage(CommandLine):
     def test_wrong_command_lines_end_with_one_line_and_status_2(self):
         self.write("x", b"x")
@@ -317,6 +388,7 @@ class Usage(CommandLine):
                 ["decoder", "ls", "x"], ["decoder", "get", digits, "x"], ["decoder", "get", ""],
                 ["decoder", "stat", "sha256:0"], ["decoder", "stat", "sha256:" + "x" * 64],
                 ["decoder", "get", digits, "--bogus"], ["decoder", "add", "x", "--sample-arg", "a"],
+                ["decoder", "add"], ["decoder", "add", "--name", "x", "--source", "x"],
                 ["decoder", "add", "x", "--sample-sha256", digits], ["decoder", "add", "x", "--name", b"\xff"],
                 ["decoder", "add", "x", "--sample", "x", "--sample-sha256", "0"],
                 ["put", "x", "--decoder", digits], ["put", "x", "--sha256", digits],

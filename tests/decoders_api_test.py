@@ -207,7 +207,7 @@ class Notes(Api):
 
     def test_what_a_decoder_says_of_itself_is_told(self):
         source = vxa_pb2.UpstreamSource(
-            name="zlib", version="1.2.13", licence="Zlib OR (MIT AND X11)", file="zlib.tar.xz", digest=digest(b"zlib"),
+            name="zlib", version="1.2.13", license="Zlib OR (MIT AND X11)", file="zlib.tar.xz", digest=digest(b"zlib"),
             patches=[vxa_pb2.UpstreamPatch(name="CVE-1.patch", digest=digest(b"patch"))])
         expected = vxa_pb2.DecoderNote(
             output=vxa_pb2.OutputType(media_type="audio/wav", extension=".wav"),

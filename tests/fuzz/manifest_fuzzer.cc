@@ -150,7 +150,7 @@ void CheckNote(std::string_view elf) {
   for (const std::string& said : {note.kit, note.compiler}) CheckCharacters(said, "");
   if (note.output) CheckCharacters(note.output->media_type + note.output->extension, "");
   for (const DecoderNote::Source& source : note.sources) {
-    CheckCharacters(source.name + source.version + source.licence + source.file, "");
+    CheckCharacters(source.name + source.version + source.license + source.file, "");
     for (const DecoderNote::Patch& patch : source.patches) CheckCharacters(patch.name, "");
   }
   for (const DecoderNote::Parameter& parameter : note.parameters) {
