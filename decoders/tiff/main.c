@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "tiffio.h"
-#include "zlib.h"
 
 #define VX_DECODER "tiff"
 #include "decoders/sdk/pnm.h"
@@ -13,17 +12,6 @@
 VX_NOTE(
     "output: image/x-portable-anymap .pnm\n"
     "preview: --png -> image/png .png; the first image, or the only one, for the web\n");
-
-/* libtiff's tables name its encoders too, and what closes a file could change it: never called. */
-int deflateInit_(z_streamp stream, int level, const char* version, int size) { abort(); }
-int deflateReset(z_streamp stream) { abort(); }
-int deflateParams(z_streamp stream, int level, int strategy) { abort(); }
-int deflate(z_streamp stream, int flush) { abort(); }
-int deflateEnd(z_streamp stream) { abort(); }
-int TIFFRewriteDirectory(TIFF* tiff) { abort(); }
-int _TIFFRewriteField(TIFF* tiff, uint16_t tag, TIFFDataType type, tmsize_t count, void* values) {
-  abort();
-}
 
 static unsigned char* data;
 static size_t data_size;

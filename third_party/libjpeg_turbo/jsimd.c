@@ -9,9 +9,7 @@
 #include "jsimd.h"
 #include "jsimddct.h"
 #include "simd/jsimd.h"
-
-static _Noreturn void Never(void) { abort(); }
-#define NEVER(name) __typeof__(name) name __attribute__((alias("Never")))
+#include "third_party/never.h"
 
 #ifdef __linux__ /* a hosted program, of C alone */
 

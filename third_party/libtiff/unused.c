@@ -1,0 +1,21 @@
+/* Writing, printing and what no TIFF that is decoded asks for: libtiff's tables of functions name it. */
+#include <math.h>
+#include <stdio.h>
+
+#include "third_party/never.h"
+#include "tiffiop.h"
+#include "zlib.h"
+
+NEVER(TIFFFlush);
+NEVER(TIFFFlushData1);
+NEVER(TIFFSetupStrips);
+NEVER(TIFFRewriteDirectory);
+NEVER(_TIFFRewriteField);
+NEVER(deflate);
+NEVER(deflateEnd);
+NEVER(deflateInit_);
+NEVER(deflateParams);
+NEVER(deflateReset);
+NEVER(fprintf);
+NEVER(pow);
+NEVER(vfprintf);
