@@ -30,7 +30,8 @@ struct Page {
   bool separate = false;
   int tile = 0;  // its width and height; 0 for strips
   int rows_per_strip = 7;
-  int options = 0;  // of CCITT G3
+  int options = 0;    // of CCITT G3
+  bool runs = false;  // a picture of CCITT's runs: a row begins with one of 0s and one of 1s
   int extra = EXTRASAMPLE_UNASSALPHA;
 };
 
@@ -49,6 +50,15 @@ unsigned Sample(const Page& page, const std::string& picture, int x, int y, int 
 }
 
 std::string Samples(const Page& page) {
+  if (page.runs) {
+    std::string samples;
+    for (int y = 0; y < page.height; ++y) {
+      const int length = y < 64 ? y : 64 * (y - 63);  // There are codes for each.
+      std::string row(2 * page.width, '\0');
+      samples += row.replace(2 * length, 2 * length, 2 * length, '\xff');
+    }
+    return samples;
+  }
   return Picture(page.width, page.height, 2 * page.channels);
 }
 
@@ -253,6 +263,13 @@ TEST(TiffDecoderTest, DecodesFaxes) {
       page.options = options;
       Expect(page);
     }
+    Expect({.width = 2 * 2624,
+            .height = 64 + 2624 / 64,
+            .channels = 1,
+            .bits = 1,
+            .photometric = photometric,
+            .compression = COMPRESSION_CCITTFAX3,
+            .runs = true});
   }
 }
 

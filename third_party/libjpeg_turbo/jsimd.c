@@ -76,9 +76,8 @@ NEVER(jpeg_idct_islow);
 
 #endif
 
-/* Messages to standard error, less accurate transforms, upsampling without interpolation, palettes.
+/* Less accurate transforms, upsampling without interpolation, palettes.
  */
-NEVER(fprintf);
 NEVER(jinit_1pass_quantizer);
 NEVER(jinit_2pass_quantizer);
 NEVER(jinit_merged_upsampler);

@@ -1,4 +1,4 @@
-/* The 98 KB of tables that CCITT's codes are decoded with, made at the start by the program that upstream makes
+/* Tables of 98 KB that CCITT's codes are decoded with, made at the start by what upstream makes
  * tif_fax3sm.c with. */
 #define main WriteTables
 #include "mkg3states.c"

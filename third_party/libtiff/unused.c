@@ -1,6 +1,5 @@
-/* Writing, printing and what no TIFF that is decoded asks for: libtiff's tables of functions name it. */
+/* Writing, and what the decoder doesn't ask for: libtiff's tables of functions name it. */
 #include <math.h>
-#include <stdio.h>
 
 #include "third_party/never.h"
 #include "tiffiop.h"
@@ -16,6 +15,4 @@ NEVER(deflateEnd);
 NEVER(deflateInit_);
 NEVER(deflateParams);
 NEVER(deflateReset);
-NEVER(fprintf);
 NEVER(pow);
-NEVER(vfprintf);
