@@ -114,7 +114,7 @@ void ExpectDecodesAll(const std::string& encoded, int rate, int channels, int fr
   for (bool is_float : {false, true}) {
     const std::vector<std::string> arguments(is_float ? 1 : 0, "--float");
     const GuestRun run = Decode(encoded, arguments);
-    const GuestRun native = RunNative(kGuest + ".m64", arguments, encoded);
+    const GuestRun native = RunNative("tools/benchmarks/guests/mp3.m64", arguments, encoded);
     EXPECT_EQ(run.failure + native.failure, "");
     EXPECT_EQ(run.exit_status, 0u);
     EXPECT_EQ(run.diagnostics, "");

@@ -100,7 +100,7 @@ GuestRun Decode(const std::string& encoded, const std::vector<std::string>& argu
 }
 
 GuestRun Native(const std::string& encoded, const std::vector<std::string>& arguments = {}) {
-  return RunNative(kGuest + ".m64", arguments, encoded);
+  return RunNative("tools/benchmarks/guests/opus.m64", arguments, encoded);
 }
 
 // The samples that libopusfile makes of a stream, in Opus's order of channels.

@@ -78,7 +78,7 @@ GuestRun Decode(const std::string& encoded, const std::vector<std::string>& argu
 }
 
 GuestRun Native(const std::string& encoded, const std::vector<std::string>& arguments = {}) {
-  return RunNative(kGuest + ".m64", arguments, encoded);
+  return RunNative("tools/benchmarks/guests/vorbis.m64", arguments, encoded);
 }
 
 // The samples that libvorbisfile makes of a stream, in Vorbis's order of channels.

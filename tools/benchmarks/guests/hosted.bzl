@@ -25,7 +25,7 @@ MACHINES = {
 }
 
 _VISIBILITY = [
-    "//decoders/testing:__pkg__",
+    "//decoders:__subpackages__",
     "//tests:__pkg__",
     "//vxengine/conformance:__pkg__",
 ]
