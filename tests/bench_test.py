@@ -14,6 +14,7 @@ BENCHMARKS = os.path.join(harness.ROOT, "tools", "benchmarks")
 sys.path.insert(0, BENCHMARKS)
 import engine  # noqa: E402
 import report  # noqa: E402
+import upstream  # noqa: E402
 
 
 class Store(harness.TestCase):
@@ -87,17 +88,35 @@ class Engine(harness.TestCase):
             cls.svg = ElementTree.parse(files[1])
             cls.left = sorted(os.listdir(folder))
 
+    DECODERS = {"bzip2", "zlib"}  # which the test is given
+
     def rows(self, engine):
         return [row for row in self.json["cases"] if row["engine"] == engine]
 
     def test_every_case_ran_natively_and_in_the_interpreter(self):
-        names = {case.name for case in engine.CASES}
-        self.assertEqual({row["name"] for row in self.rows("native")}, names)
+        names = {case.name for case in engine.CASES if case.kind != "decoders"}
+        self.assertEqual({row["name"] for row in self.rows("native")}, names | self.DECODERS)
         ran = {row["name"] for row in self.rows("interpreter")}
         failed = {failure.split(": ")[0] for failure in self.json["failed"] if failure.endswith(": interpreter")}
         self.assertEqual(ran | failed, names)
         self.assertFalse(ran & failed)
         self.assertGreater(min(row["million_instructions_per_second"] for row in self.rows("interpreter")), 0)
+
+    def test_decoders_stand_beside_their_tools(self):
+        for engine_ in ["native", "translator"]:
+            rows = [row for row in self.rows(engine_) if row["kind"] == "decoders"]
+            self.assertEqual({row["name"] for row in rows}, self.DECODERS)
+            self.assertGreater(min(row["ratio_tool"] for row in rows), 0)
+        tools = {row["name"]: (row["command"], row["output"]) for row in self.json["cases"] if row["baseline"] == "tool"}
+        self.assertEqual(tools, {"bzip2": ("bzip2 -dc", "the same"), "zlib": ("gzip -dc", "the same")})
+
+    def test_every_decoder_is_measured_or_told_absent(self):
+        there = {}
+        with open(os.path.join(harness.ROOT, "decoders", "decoders.bzl")) as file:
+            exec(file.read(), there)  # it is Python, too
+        names = [case.name for case in engine.CASES if case.kind == "decoders"]
+        self.assertEqual(names, there["DECODERS"])
+        self.assertEqual(self.DECODERS | {name for name in names if name in self.json["absent"]}, set(names))
 
     def test_rows_have_their_ratios_or_null(self):
         native32 = self.json["native32"] is not None
@@ -105,8 +124,10 @@ class Engine(harness.TestCase):
             with self.subTest(name=row["name"], runner=row["runner"]):
                 self.assertEqual(len(row["seconds"]), self.json["rounds"])
                 self.assertGreater(row["ratio_native64"], 0)
-                for ratio in ["ratio_native32", "ratio_same_binary"]:
-                    self.assertEqual(row[ratio] is not None, native32)
+                decoder = row["kind"] == "decoders"
+                self.assertEqual(row["ratio_same_binary"] is not None, native32)
+                self.assertEqual(row["ratio_native32"] is not None, native32 and not decoder)
+                self.assertEqual(row["ratio_tool"] is not None, decoder)
                 if row["baseline"]:
                     self.assertEqual(row["ratio_" + row["baseline"].replace(" ", "_")], 1)
 
@@ -116,12 +137,13 @@ class Engine(harness.TestCase):
             self.assertTrue(why)
             self.assertNotIn(runner, [row["runner"] for row in self.json["cases"]])
 
-    def test_means_are_of_programs_and_loops(self):
-        self.assertEqual(set(self.json["mean"]), {"programs", "micros"})
+    def test_means_are_of_decoders_programs_and_loops(self):
+        self.assertEqual(set(self.json["mean"]), {"decoders", "programs", "micros"})
         for kind, means in self.json["mean"].items():
-            ratios = [row["ratio_native64"] for row in self.rows("interpreter") if row["kind"] == kind]
-            self.assertAlmostEqual(means["interpreter"]["ratio_native64"], report.geometric_mean(ratios))
-            self.assertEqual(means["interpreter"]["cases"], len(ratios))
+            for runner in {"interpreter", "translator, shared"} & set(means):
+                ratios = [row["ratio_native64"] for row in self.json["cases"] if (row["kind"], row["runner"]) == (kind, runner)]
+                self.assertAlmostEqual(means[runner]["ratio_native64"], report.geometric_mean(ratios))
+                self.assertEqual(means[runner]["cases"], len(ratios))
 
     def test_start_up_is_there_for_each_runner(self):
         self.assertEqual({start["runner"] for start in self.json["start_up"]},
@@ -134,6 +156,22 @@ class Engine(harness.TestCase):
 
     def test_nothing_is_left_behind(self):
         self.assertEqual(self.left, ["engine.json", "engine.svg"])
+
+
+class Upstream(harness.TestCase):
+    WAV = b"RIFF\x2c\0\0\0WAVEfmt \x10" + bytes(19) + b"data\x04\0\0\0"
+
+    def test_headers_and_alpha_are_no_difference(self):
+        same = "the same but for the header"
+        self.assertEqual(upstream.difference(b"x", b"x"), "the same")
+        self.assertEqual(upstream.difference(b"P6\n# by\n1 1\n255\nabc", b"P6\n1 1\n255\nabc"), same)
+        self.assertEqual(upstream.difference(b"abcdef", b"P7\nTUPLTYPE RGB_ALPHA\nENDHDR\nabc\xffdef\xff"), same)
+        self.assertEqual(upstream.difference(self.WAV + b"abcd", self.WAV.replace(b"\x04", b"\xff") + b"abcd"), same)
+
+    def test_other_samples_are(self):
+        self.assertEqual(upstream.difference(self.WAV + b"abcd", self.WAV + b"abcg"), "50 % of samples off by up to 768")
+        self.assertEqual(upstream.difference(b"P6 1 1 255\nabc", b"P6\n1 1\n255\nabd"), "33 % of samples off by up to 1")
+        self.assertEqual(upstream.difference(b"P6 1 1 255\nabc", b"P6 1 2 255\nabcdef"), "3 samples instead of 6")
 
 
 class Decode(harness.TestCase):

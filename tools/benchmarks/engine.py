@@ -1,11 +1,13 @@
 """The benchmark `engine`: what running guests in the sandbox costs beside running them natively.
 
-CPU time, of user and system together, of real programs and of loops of one kind of instruction each. All that is
-compared does the same work in the same round, one behind the other, and its output has the same SHA-256. The baselines:
+CPU time, of user and system together, of all decoders, other real programs, and loops of one kind of instruction each. All
+that is compared does the same work in the same round, one behind the other, and its output has the same SHA-256. The
+baselines:
 
   same binary  NAME.native32: the guest's own objects on Linux's system calls, without a sandbox
-  native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead
+  native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead (not of all decoders)
   native64     the same by gcc -m64 -O2
+  tool         of decoders: Debian's program for the format; that its output differs is told
 
 Beside them stand qemu-i386 with the first, and V8 with the programs' sources as WebAssembly (clang -O2, WASI's C library)
 in a process of node's. The interpreter, which is slower by a factor, gets an eighth of the work, and baselines of its own for that. Where a
@@ -13,12 +15,9 @@ machine doesn't run 32-bit programs, or vxrun hasn't got an engine, what depends
 """
 
 import argparse
-import bz2
 import dataclasses
-import glob
 import hashlib
 import os
-import random
 import re
 import shutil
 import signal
@@ -26,15 +25,17 @@ import statistics
 import sys
 import tempfile
 import time
-import zlib
 
 import report
+import upstream
+from inputs import LISP_SIZES, MIB, Inputs, Work
 
-MIB = 1 << 20
 TRAPPED = 125  # vxrun's exit status where the guest didn't end by itself
 # What lines of --stats begin with.
 STATISTICS = tuple(["vxrun: translated "] + [f"vxrun: {digit}" for digit in range(10)])
-BASELINES = ["same binary", "native32", "native64"]
+TOOL = "tool"
+BASELINES = ["same binary", "native32", "native64", TOOL]
+KINDS = ["decoders", "programs", "micros"]
 WASM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wasm.js")
 WASI_OF_NODE_18 = "--experimental-wasi-unstable-preview1"  # which later ones take and ignore
 STARTS = 40  # to the first byte of output, of each
@@ -60,20 +61,23 @@ class Runner:
 
 
 def all_runners(vxrun):
-    def sandboxed(name, engine, placement=None, works=("full",)):
+    everything = tuple(KINDS)
+
+    def sandboxed(name, engine, placement=None, **which):
         options = [f"--engine={engine}"] + ([f"--placement={placement}"] if placement else [])
-        return Runner(name, ".vx", (vxrun, *options), engine, placement, works=works)
+        return Runner(name, ".vx", (vxrun, *options), engine, placement, **which)
 
     both = ("full", "small")
     return [
-        Runner("native 32-bit, same objects", ".native32", baseline="same binary", works=both),
+        Runner("native 32-bit, same objects", ".native32", baseline="same binary", works=both, kinds=everything),
         Runner("native 32-bit, gcc -O2", ".m32", baseline="native32", works=both),
-        Runner("native 64-bit, gcc -O2", ".m64", baseline="native64", works=both),
+        Runner("native 64-bit, gcc -O2", ".m64", baseline="native64", works=both, kinds=everything),
+        Runner("Debian's tool", "", baseline=TOOL, kinds=("decoders",)),
         Runner("qemu-i386", ".native32", (shutil.which("qemu-i386") or "qemu-i386",), "qemu-i386"),
         Runner("V8", ".wasm", (shutil.which("node") or "node", "--no-warnings", WASI_OF_NODE_18, WASM), "V8",
                kinds=("programs",)),
-        sandboxed("translator, exclusive", "translator", "exclusive"),
-        sandboxed("translator, shared", "translator", "shared"),
+        sandboxed("translator, exclusive", "translator", "exclusive", kinds=everything),
+        sandboxed("translator, shared", "translator", "shared", kinds=everything),
         sandboxed("interpreter", "interpreter", works=("small",)),
     ]
 
@@ -94,6 +98,7 @@ class Processes:
 
     def __init__(self, directory):
         self.output, self.errors = (os.path.join(directory, name) for name in ["output", "errors"])
+        os.symlink(self.output, self.output + ".ppm")  # for a tool that looks at names
 
     @staticmethod
     def spawn(command, stdin, stdout, stderr):
@@ -117,6 +122,11 @@ class Processes:
             digest = hashlib.file_digest(output, "sha256").hexdigest()
         return Run(usage.ru_utime + usage.ru_stime, digest, diagnostics)
 
+    def read_output(self):
+        """The last one's."""
+        with open(self.output, "rb") as output:
+            return output.read()
+
     def first_byte(self, command, stdin):
         """Seconds from before the start to the first byte of output, on the clock."""
         pipe, end = os.pipe()
@@ -134,139 +144,26 @@ class Processes:
         return seconds
 
 
-# What they work on.
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    arguments: tuple = ()
-    material: str = ""  # of the input; see Inputs
-    size: int = 0       # bytes of it, before it is compressed
-    times: int = 1      # so often one behind the other
-    runs: int = 1       # processes in one measurement
-
-    def __str__(self):
-        size = f"{self.size // MIB} MiB" if self.size >= MIB else f"{self.size // 1024} KiB"
-        parts = [f"{size} of {self.material}"] * bool(self.size) + [f"{self.times} times"] * (self.times > 1)
-        parts += [self.material] * (not self.size and bool(self.material))
-        parts += ["arguments " + " ".join(self.arguments)] * bool(self.arguments)
-        return "; ".join(parts) or "nothing"
+# What they do.
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
-    kind: str  # "programs" or "micros"
+    kind: str  # of KINDS
     guest: str
-    works: dict  # by "full", "small" and "quick"
+    works: dict  # by "full", "small" (not of decoders) and "quick"
+    tool: upstream.Tool | None = None
 
 
-LISP = """
-(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
-(define (safe q d l) (if (null l) 1
-  (if (= (car l) q) 0 (if (= (- (car l) q) d) 0 (if (= (- q (car l)) d) 0 (safe q (+ d 1) (cdr l)))))))
-(define (try q n k l) (if (= q n) 0 (+ (if (safe q 1 l) (queens n (+ k 1) (cons q l)) 0) (try (+ q 1) n k l))))
-(define (queens n k l) (if (= k n) 1 (try 0 n k l)))
-(define (insert x l) (if (null l) (cons x nil) (if (< x (car l)) (cons x l) (cons (car l) (insert x (cdr l))))))
-(define (sort l) (if (null l) nil (insert (car l) (sort (cdr l)))))
-(define (noise n x) (if (= n 0) nil (cons x (noise (- n 1) (% (+ (* x 421) 1663) 7875)))))
-(fib {}) (queens {} 0 nil) (sort (noise {} 1))
-"""
-
-LISP_SIZES = {"fib 34, queens 9": (34, 9, 500), "fib 28, queens 8": (28, 8, 200), "fib 12, queens 5": (12, 5, 20)}
+def decoder_case(name, encoder, size, times=1):
+    """A decoder beside Debian's; streams may follow each other in the input of some."""
+    works = {"full": Work((), encoder, size, times), "quick": Work((), encoder, MIB)}
+    return Case(name, "decoders", name, works, upstream.TOOLS[name])
 
 
-class Inputs:
-    """Files to read, the same every time on one machine: its texts, headers and programs, and a made-up log."""
-
-    TREES = {
-        "text": ["/usr/share/common-licenses/*", "/usr/share/perl/**/*.pod", "/usr/share/doc/**/*.txt",
-                 "/usr/lib/python3*/**/*.py", "/usr/share/perl/**/*.p[lm]"],
-        "headers": ["/usr/include/**/*.h"],
-        "programs": ["/usr/bin/*", "/usr/lib/x86_64-linux-gnu/*.so.*"],
-    }
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.raw = {}
-        self.paths = {}
-        self.digests = {}
-        self.originals = {}  # digests of what is there before it is compressed
-
-    def material(self, name, size):
-        if len(self.raw.get(name, b"")) < size:
-            self.raw[name] = self.log(size) if name == "log" else self.from_trees(name, size)
-        return self.raw[name][:size]
-
-    def from_trees(self, name, size):
-        pieces, total = [], 0
-        for pattern in self.TREES[name]:
-            for path in sorted(glob.glob(pattern, recursive=True)):
-                if total >= size:
-                    break
-                if os.path.isfile(path):
-                    with open(path, "rb") as file:
-                        pieces.append(file.read(size // 4))  # no file is all of it
-                    total += len(pieces[-1])
-        material = b"".join(pieces)
-        if not material:
-            sys.exit(f"engine: this machine has no {name}: none of {', '.join(self.TREES[name])}")
-        return material * (size // len(material) + 1)
-
-    @staticmethod
-    def log(size):
-        rng = random.Random(1)
-        methods, folders = ["GET", "GET", "GET", "PUT", "HEAD"], ["archive", "objects", "health", "v1/get", "v1/put"]
-        lines, total, clock = [], 0, 1700000000.0
-        while total < size:
-            clock += rng.expovariate(20)
-            lines.append(f"{clock:.3f} 10.{rng.randrange(4)}.{rng.randrange(256)}.{rng.randrange(256)} "
-                         f"{rng.choice(methods)} /{rng.choice(folders)}/{rng.getrandbits(40):010x} "
-                         f"{rng.choice([200, 200, 200, 206, 404])} {int(rng.expovariate(1e-4))}\n".encode())
-            total += len(lines[-1])
-        return b"".join(lines)
-
-    def path(self, work):
-        """The file that has the input of `work`."""
-        key = (work.material, work.size, work.times)
-        if key not in self.paths:
-            path = os.path.join(self.directory, f"input{len(self.paths)}")
-            original, method = self.make(work)
-            piece = COMPRESS[method](original)
-            with open(path, "wb") as file:
-                for _ in range(work.times):
-                    file.write(piece)
-            self.paths[key] = path
-            self.digests[key] = hashlib.sha256(piece * work.times).hexdigest()
-            self.originals[key] = hashlib.sha256(original * work.times).hexdigest() if method else None
-        return self.paths[key]
-
-    def digest(self, work):
-        self.path(work)
-        return self.digests[work.material, work.size, work.times]
-
-    def original(self, work):
-        self.path(work)
-        return self.originals[work.material, work.size, work.times]
-
-    def make(self, work):
-        """Bytes, and what to compress them with."""
-        if work.material in LISP_SIZES:
-            return LISP.format(*LISP_SIZES[work.material]).encode(), ""
-        name, _, method = work.material.partition(" by ")
-        return (self.material(name, work.size) if work.size else b""), method
-
-
-def gzip(data):
-    deflate = zlib.compressobj(6, wbits=31)
-    return deflate.compress(data) + deflate.flush()
-
-
-COMPRESS = {"": bytes, "gzip": gzip, "bzip2": bz2.compress}
-
-
-def decoder_case(name, guest, material, size, full, small):
-    """A decoder of which streams may follow each other."""
+def stream_case(name, guest, material, size, full, small):
+    """A decoder of which streams may follow each other, as a program."""
     works = {"full": Work((), material, size, full), "small": Work((), material, size, small),
              "quick": Work((), material, 1 << 16)}
     return Case(name, "programs", guest, works)
@@ -285,11 +182,30 @@ def micro_case(name, times, material="", runs=1):
     return Case(name, "micros", "micro", works)
 
 
+PIXELS = 5640 * 3172 * 3      # bytes of all of the picture
+SOUND = 207 * 44100 * 2 * 2   # and of the music
+
 CASES = [
-    decoder_case("zlib, text", "zlib", "text by gzip", 4 * MIB, 32, 4),
-    decoder_case("zlib, programs", "zlib", "programs by gzip", 4 * MIB, 24, 3),
-    decoder_case("bzip2, headers", "bzip2", "headers by bzip2", 2 * MIB, 8, 1),
-    decoder_case("bzip2, log", "bzip2", "log by bzip2", 2 * MIB, 6, 1),
+    decoder_case("brotli", "programs by brotli", 64 * MIB),
+    decoder_case("bzip2", "programs by bzip2", 8 * MIB),
+    decoder_case("flac", "music by flac", SOUND),
+    decoder_case("gif", "poster by gif", PIXELS),
+    decoder_case("jp2", "picture by jp2", PIXELS // 3),
+    decoder_case("jpeg", "picture by jpeg", PIXELS),
+    decoder_case("lz4", "programs by lz4", 32 * MIB, 12),
+    decoder_case("mp3", "music by mp3", SOUND),
+    decoder_case("opus", "music by opus", SOUND),
+    decoder_case("png", "picture by png", PIXELS),
+    decoder_case("tiff", "picture by tiff", PIXELS),
+    decoder_case("vorbis", "music by vorbis", SOUND),
+    decoder_case("webp", "picture by webp", PIXELS),
+    decoder_case("xz", "programs by xz", 16 * MIB),
+    decoder_case("zlib", "programs by gzip", 16 * MIB, 4),
+    decoder_case("zstd", "programs by zstd", 32 * MIB, 6),
+    stream_case("zlib, text", "zlib", "text by gzip", 4 * MIB, 32, 4),
+    stream_case("zlib, programs", "zlib", "programs by gzip", 4 * MIB, 24, 3),
+    stream_case("bzip2, headers", "bzip2", "headers by bzip2", 2 * MIB, 8, 1),
+    stream_case("bzip2, log", "bzip2", "log by bzip2", 2 * MIB, 6, 1),
     Case("lz", "programs", "lz", {"full": Work((), "text", 8 * MIB), "small": Work((), "text", MIB),
                                   "quick": Work((), "text", 1 << 15)}),
     program_case("crypt", "programs", 4 * MIB, 8, 1),
@@ -325,7 +241,7 @@ CASES = [
 ]
 
 # Of which the first byte's time is taken.
-STARTED = Case("start-up", "start-up", "zlib", {"full": Work((), "text by gzip", 1024)})
+STARTED = Case("start-up", "start-up", "zlib", {"full": Work((), "text by gzip", 1024)}, upstream.TOOLS["zlib"])
 
 
 class Bench:
@@ -336,17 +252,32 @@ class Bench:
         self.quick = arguments.quick
         self.inputs = Inputs(directory)
         self.processes = Processes(directory)
-        self.cases = [case for case in CASES if arguments.only in case.name]
         self.vxrun = os.path.abspath(arguments.vxrun or os.path.join(arguments.binaries, "vxengine/vxrun"))
-        self.absent = {}        # by runner: why it isn't there
+        self.absent = {}        # by runner or decoder: why it isn't there
         self.failed = {}        # by case and runner: why it isn't there
         self.instructions = {}  # by case, work and runner
         self.translation = {}   # by case and runner: instructions translated, seconds of it
         self.expected = {}      # digests by case and work
         self.compared = 0
+        self.tools = {}         # digests of the tools' outputs, the same
+        self.differences = {}   # by case: how they differ from the guests'
+        self.cases = [case for case in CASES if arguments.only in f"{case.kind}: {case.name}" and self.can_be(case)]
         self.runners = [runner for runner in all_runners(self.vxrun) if self.is_there(runner)]
 
+    def can_be(self, case):
+        """Other cases than decoders need nothing that may not be there."""
+        if case.kind != "decoders":
+            return True
+        guest = os.path.join(self.binaries, "decoders", case.guest, case.guest + ".vx")
+        if not os.path.exists(guest):
+            self.absent[case.name] = f"{os.path.basename(guest)} was not built"
+        elif lacking := self.inputs.lacking(case.works["quick"]):
+            self.absent[case.name] = f"there is no {lacking}"
+        return case.name not in self.absent
+
     def is_there(self, runner):
+        if runner.baseline == TOOL:
+            return True
         case = CASES_BY_NAME["search"]
         program = self.program(runner, case)
         try:
@@ -361,13 +292,16 @@ class Bench:
         return case.works["quick" if self.quick else size]
 
     def program(self, runner, case):
-        decoder = os.path.join("decoders", case.guest, case.guest)
-        guest = os.path.join("tools/benchmarks/guests", case.guest)
-        if case.guest in DECODERS and runner.form in [".vx", ".native32"]:
-            guest = decoder
-        return os.path.abspath(os.path.join(self.binaries, guest + runner.form))
+        folder = "tools/benchmarks/guests"
+        if case.guest in upstream.TOOLS and runner.form in [".vx", ".native32"]:
+            folder = f"decoders/{case.guest}"
+        return os.path.abspath(os.path.join(self.binaries, folder, case.guest + runner.form))
 
     def command(self, runner, case, work, *options):
+        if runner.baseline == TOOL:
+            tool, *arguments = case.tool.command
+            files = {"input": self.inputs.path(work), "output": self.processes.output}
+            return [shutil.which(tool) or tool, *(argument.format(**files) for argument in arguments)]
         return [*runner.command, *options, self.program(runner, case), *work.arguments]
 
     def attempt(self, runner, command, stdin):
@@ -383,24 +317,31 @@ class Bench:
         work = self.work(case, size)
         runs = [self.attempt(runner, self.command(runner, case, work, *options), self.inputs.path(work))
                 for _ in range(work.runs)]
-        expected = self.expected.setdefault((case.name, size), self.inputs.original(work) or runs[0].digest)
+        if runner.baseline == TOOL:
+            expected = self.tools.setdefault((case.name, size), runs[0].digest)
+        else:
+            expected = self.expected.setdefault((case.name, size), self.inputs.original(work) or runs[0].digest)
         if any(run.digest != expected for run in runs):
             sys.exit(f"engine: {case.name}: {runner.name} gave other bytes, of SHA-256 {runs[0].digest}, not {expected}")
         self.compared += len(runs)
         return Run(sum(run.seconds for run in runs) / len(runs), expected, runs[0].diagnostics)
+
+    def digest(self, case, size, runner):
+        """Of its output."""
+        return (self.tools if runner.baseline == TOOL else self.expected)[case.name, size]
 
     def each(self):
         """What a round consists of: a case, "full" or "small", and a runner that hasn't failed."""
         for case in self.cases:
             for size in ["full", "small"]:
                 for runner in self.runners:
-                    able = size in runner.works and case.kind in runner.kinds
+                    able = size in runner.works and size in case.works and case.kind in runner.kinds
                     if able and (case.name, runner.name) not in self.failed:
                         yield case, size, runner
 
     def fail(self, case, runner, failure):
         # The others should run on any machine.
-        if not runner.in_sandbox and runner.engine != "V8":
+        if not runner.in_sandbox and runner.engine != "V8" and runner.baseline != TOOL:
             sys.exit(f"engine: {case.name}: {runner.name}: {failure}")
         self.failed[case.name, runner.name] = str(failure)
         print(f"{case.name}: {runner.name}: {failure}", file=sys.stderr)
@@ -409,14 +350,27 @@ class Bench:
         """A round that doesn't count, and vxrun's own figures."""
         for case, size, runner in self.each():
             try:
-                said = self.measure(case, size, runner, *["--stats"] * runner.in_sandbox).diagnostics
+                run = self.measure(case, size, runner, *["--stats"] * runner.in_sandbox)
+                if runner.baseline == TOOL:
+                    self.differences[case.name] = self.difference(case, size, run)
             except Failed as failure:
                 self.fail(case, runner, failure)
                 continue
-            if runner.in_sandbox and (found := re.search(r"^vxrun: (\d+) instructions", said, re.MULTILINE)):
+            if runner.in_sandbox and (found := re.search(r"^vxrun: (\d+) instructions", run.diagnostics, re.MULTILINE)):
                 self.instructions[case.name, size, runner.name] = int(found[1])
-            if found := re.search(r"translated (\d+) instructions in ([\d.e-]+) s", said):
+            if found := re.search(r"translated (\d+) instructions in ([\d.e-]+) s", run.diagnostics):
                 self.translation[case.name, runner.name] = int(found[1]), float(found[2])
+
+    def difference(self, case, size, run):
+        """Of what the tool has just written."""
+        if run.digest == self.expected[case.name, size]:
+            return upstream.SAME
+        work = self.work(case, size)
+        outputs = [self.processes.read_output()]
+        native64 = next(runner for runner in self.runners if runner.baseline == "native64")
+        self.measure(case, size, native64)
+        outputs.append(self.processes.read_output())
+        return upstream.difference(*outputs)
 
     def round(self):
         seconds = {}
@@ -444,7 +398,6 @@ class Bench:
         return {name: list_[1:] for name, list_ in samples.items() if (STARTED.name, name) not in self.failed}
 
 
-DECODERS = {"bzip2", "zlib"}
 CASES_BY_NAME = {case.name: case for case in CASES}
 
 
@@ -499,10 +452,13 @@ class Results:
         return runner.works[0]
 
     def kinds(self):
-        return [kind for kind in ["programs", "micros"] if self.of_kind(kind)]
+        return [kind for kind in KINDS if self.of_kind(kind)]
 
-    def baselines(self):
-        there = {runner.baseline for runner in self.bench.runners}
+    def runners(self, kind):
+        return [runner for runner in self.bench.runners if kind in runner.kinds]
+
+    def baselines(self, kind):
+        there = {runner.baseline for runner in self.runners(kind)}
         return [baseline for baseline in BASELINES if baseline in there]
 
     def instructions(self, case, size, runner):
@@ -523,23 +479,29 @@ class Results:
                     yield {
                         "name": case.name, "kind": case.kind, "work": size, "input": str(work),
                         "input_sha256": self.bench.inputs.digest(work),
-                        "output_sha256": self.bench.expected[case.name, size],
+                        "output_sha256": self.bench.digest(case, size, runner),
                         "runner": runner.name, "engine": runner.engine, "placement": runner.placement,
                         "baseline": runner.baseline or None,
+                        **self.tool_to_json(case, runner),
                         **{key(baseline): self.ratio(case, size, runner, baseline) for baseline in BASELINES},
                         "seconds": row.seconds, "median": row.median(), "least": min(row.seconds),
                         "most": max(row.seconds), "instructions": self.instructions(case, size, runner),
                         "million_instructions_per_second": self.mips(case, size, runner),
                     }
 
+    def tool_to_json(self, case, runner):
+        if runner.baseline != TOOL:
+            return {}
+        return {"command": str(case.tool), "output": self.bench.differences[case.name]}
+
     def means_to_json(self, kind):
         return {runner.name: {
             **{key(baseline): self.mean(kind, runner, baseline)[0] for baseline in BASELINES},
             "cases": max(self.mean(kind, runner, baseline)[1] for baseline in BASELINES),
-        } for runner in self.bench.runners}
+        } for runner in self.runners(kind)}
 
     def seconds_to_text(self, kind):
-        runners = self.bench.runners
+        runners = self.runners(kind)
         lines = [["median s (least–most)"] + [runner.name for runner in runners]]
         for case in self.of_kind(kind):
             rows = [self.row(case, self.size(runner), runner) for runner in runners]
@@ -548,7 +510,7 @@ class Results:
         return f"{kind}: CPU seconds\n" + report.aligned(lines)
 
     def ratios_to_text(self, kind, baseline):
-        runners = [runner for runner in self.bench.runners if runner.baseline != baseline]
+        runners = [runner for runner in self.runners(kind) if runner.baseline != baseline]
         lines = [[""] + [runner.name for runner in runners] + ["Minstr/s"]]
         for case in self.of_kind(kind):
             ratios = [self.ratio(case, self.size(runner), runner, baseline) for runner in runners]
@@ -561,9 +523,28 @@ class Results:
         lines.append(["geometric mean"] + cells + [""])
         return f"{kind}: ratio to {baseline}\n" + report.aligned(lines)
 
-    def ratios_to_markdown(self, kind, baseline):
-        runners = [r for r in self.bench.runners if r.baseline != baseline and kind in r.kinds]
-        lines = [[kind] + [runner.name for runner in runners]]
+    def decoders_to_lines(self):
+        """Of the sandbox alone, to each baseline; the head is the first."""
+        kind, baselines = "decoders", self.baselines("decoders")
+        runners = [runner for runner in self.runners(kind) if runner.in_sandbox]
+        columns = [(runner, baseline) for runner in runners for baseline in baselines]
+        native = next(r for r in self.runners(kind) if r.baseline == self.baseline(kind))
+        lines = [[kind, "input", f"{native.baseline}, s"] + [f"{r.placement} / {b}" for r, b in columns] +
+                 ["tool", "its output"]]
+        for case in self.of_kind(kind):
+            row, ratios = self.row(case, "full", native), [self.ratio(case, "full", *column) for column in columns]
+            lines.append([case.name, str(self.bench.work(case, "full")), f"{row.median():.2f}"] +
+                         [report.figure(ratio) if ratio else "–" for ratio in ratios] +
+                         [case.tool.command[0], self.bench.differences.get(case.name, "–")])
+        means = [self.mean(kind, *column)[0] for column in columns]
+        return lines + [["geometric mean", "", ""] + [report.figure(mean) if mean else "–" for mean in means] + ["", ""]]
+
+    def ratios_to_markdown(self, kind):
+        if kind == "decoders":
+            return report.markdown(self.decoders_to_lines())
+        baseline = self.baseline(kind)
+        runners = [runner for runner in self.runners(kind) if runner.baseline != baseline]
+        lines = [[f"{kind} / {baseline}"] + [runner.name for runner in runners]]
         for case in self.of_kind(kind):
             ratios = [self.ratio(case, self.size(runner), runner, baseline) for runner in runners]
             lines.append([case.name] + [report.figure(ratio) if ratio else "–" for ratio in ratios])
@@ -573,33 +554,31 @@ class Results:
 
     def to_markdown(self, facts, start_up, chart):
         """A page with what matters most of the tables."""
-        baseline = self.baseline()
         parts = [
             "# The engine beside native code",
-            f"Written by `tools/bench engine`, {facts['rounds']} rounds. CPU time as a multiple of that of {baseline}, the "
+            f"Written by `tools/bench engine`, {facts['rounds']} rounds. CPU time as a multiple of a baseline's, the "
             "median of the rounds' ratios; what is compared, and how, tells [the tools' page](../../tools/README.md).",
         ]
         if not facts["native32"]:
             parts.append("**This machine does not run 32-bit programs**: so the ratios are to 64-bit code, which has "
                          "twice the registers and 64-bit arithmetic.")
         parts += [f"![chart]({chart})"] * bool(chart)
-        parts += [self.ratios_to_markdown(kind, baseline) for kind in self.kinds()]
+        parts += [self.ratios_to_markdown(kind) for kind in self.kinds()]
         parts.append(report.markdown([START_HEAD] + [start.cells() for start in start_up]))
         parts.append("\n".join(f"- {group}: {report.listed(facts[group])}" for group in
                                ["machine", "versions", "flags", "absent", "failed"] if facts[group]))
         return "\n\n".join(parts) + "\n"
 
-    def baseline(self):
+    def baseline(self, kind):
         """The most telling one that runs here."""
-        return next(b for b in ["native32", "same binary", "native64"] if b in self.baselines())
+        return next(b for b in ["native32", "same binary", "native64"] if b in self.baselines(kind))
 
     def charts(self):
         """Ratios to the most telling baseline, of what gets all of the work, and of the interpreter."""
-        baseline = self.baseline()
         for size in ["full", "small"]:
-            runners = [r for r in self.bench.runners if not r.baseline and self.size(r) == size]
             for kind in self.kinds():
-                bars = []
+                runners = [r for r in self.runners(kind) if not r.baseline and self.size(r) == size]
+                baseline, bars = self.baseline(kind), []
                 for case in self.of_kind(kind):
                     for runner in runners:
                         if ratios := self.ratios(case, size, runner, baseline):
@@ -645,7 +624,7 @@ def start_up_to_text(start_up):
 def translation_to_text(translation):
     lines = [["", "instructions", "ms", "µs each"]]
     lines += [[f"{case}: {runner}", f"{count:,}", f"{1000 * seconds:.2f}", f"{1e6 * seconds / max(1, count):.3f}"]
-              for (case, runner), (count, seconds) in translation.items() if CASES_BY_NAME[case].kind == "programs"]
+              for (case, runner), (count, seconds) in translation.items() if CASES_BY_NAME[case].kind != "micros"]
     return "translation\n" + report.aligned(lines)
 
 
@@ -653,7 +632,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tools/bench engine", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     report.add_options(parser)
-    parser.add_argument("--only", metavar="SUBSTRING", default="", help="cases with this in their names")
+    parser.add_argument("--only", metavar="SUBSTRING", default="", help="cases with this in 'KIND: NAME', where KIND is one of decoders, programs, micros")
     parser.add_argument("--markdown", metavar="FILE", help="where to write the ratios as a page")
     parser.add_argument("--dir", help="where inputs and outputs lie (default: /dev/shm, or the folder for temporary files)")
     parser.add_argument("--vxrun", metavar="FILE", help="another vxrun than the one just built")
@@ -667,7 +646,8 @@ def main():
         machine = report.machine(directory)
         bench = Bench(arguments, directory)
         if not bench.cases:
-            sys.exit(f"engine: no case has '{arguments.only}' in its name; there are: {', '.join(CASES_BY_NAME)}")
+            sys.exit(f"engine: no case that can be has '{arguments.only}' in its name; there are: {', '.join(CASES_BY_NAME)}; "
+                     f"absent: {report.listed(bench.absent) or 'none'}")
         for name, why in bench.absent.items():
             print(f"absent: {name}: {why}", file=sys.stderr)
         bench.warm_up()
@@ -684,6 +664,7 @@ def main():
             "qemu-i386": report.first_line("qemu-i386", "--version"),
             "node": report.first_line("node", "--version"),
             "clang": report.first_line("clang-14", "--version"),
+            "tools": upstream.versions(),
             "glibc": report.first_line("dpkg-query", "-W", "-f", "${Version}", "libc6-dev"),
             "commit": report.first_line("git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty"),
         },
@@ -698,7 +679,10 @@ def main():
     tables = []
     for kind in results.kinds():
         tables.append(results.seconds_to_text(kind))
-        tables += [results.ratios_to_text(kind, baseline) for baseline in results.baselines()]
+        if kind == "decoders":
+            tables.append("decoders: ratios\n" + report.aligned(results.decoders_to_lines()))
+        else:
+            tables += [results.ratios_to_text(kind, baseline) for baseline in results.baselines(kind)]
     tables.append(start_up_to_text(start_up))
     tables += [translation_to_text(bench.translation)] * bool(bench.translation)
     note = ("Ratios: how many times the baseline's CPU time; the median over the rounds. The interpreter and its baselines\n"
