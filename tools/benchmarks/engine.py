@@ -5,7 +5,7 @@ that is compared does the same work in the same round, one behind the other, and
 baselines:
 
   same binary  NAME.native32: the guest's own objects on Linux's system calls, without a sandbox
-  native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead (not of all decoders)
+  native32     the same sources by gcc -m32 -O2 with glibc: what a user would run instead; not of `decoders`
   native64     the same by gcc -m64 -O2
   tool         of decoders: Debian's program for the format; that its output differs is told
 
@@ -261,10 +261,10 @@ class Bench:
         self.compared = 0
         self.tools = {}         # digests of the tools' outputs, the same
         self.differences = {}   # by case: how they differ from the guests'
-        self.cases = [case for case in CASES if arguments.only in f"{case.kind}: {case.name}" and self.can_be(case)]
+        self.cases = [case for case in CASES if arguments.only in f"{case.kind}: {case.name}" and self.is_possible(case)]
         self.runners = [runner for runner in all_runners(self.vxrun) if self.is_there(runner)]
 
-    def can_be(self, case):
+    def is_possible(self, case):
         """Other cases than decoders need nothing that may not be there."""
         if case.kind != "decoders":
             return True
@@ -473,9 +473,10 @@ class Results:
         for case in self.bench.cases:
             for size in ["full", "small"]:
                 for runner in self.bench.runners:
-                    row, work = self.row(case, size, runner), self.bench.work(case, size)
+                    row = self.row(case, size, runner)
                     if row is None:
                         continue
+                    work = self.bench.work(case, size)
                     yield {
                         "name": case.name, "kind": case.kind, "work": size, "input": str(work),
                         "input_sha256": self.bench.inputs.digest(work),
@@ -632,7 +633,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tools/bench engine", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     report.add_options(parser)
-    parser.add_argument("--only", metavar="SUBSTRING", default="", help="cases with this in 'KIND: NAME', where KIND is one of decoders, programs, micros")
+    parser.add_argument("--only", metavar="SUBSTRING", default="", help=f"cases with this in 'KIND: NAME' ({', '.join(KINDS)})")
     parser.add_argument("--markdown", metavar="FILE", help="where to write the ratios as a page")
     parser.add_argument("--dir", help="where inputs and outputs lie (default: /dev/shm, or the folder for temporary files)")
     parser.add_argument("--vxrun", metavar="FILE", help="another vxrun than the one just built")
@@ -646,8 +647,8 @@ def main():
         machine = report.machine(directory)
         bench = Bench(arguments, directory)
         if not bench.cases:
-            sys.exit(f"engine: no case that can be has '{arguments.only}' in its name; there are: {', '.join(CASES_BY_NAME)}; "
-                     f"absent: {report.listed(bench.absent) or 'none'}")
+            sys.exit(f"engine: no case that is possible here has '{arguments.only}' in its name; there are: "
+                     f"{', '.join(CASES_BY_NAME)}; absent: {report.listed(bench.absent) or 'none'}")
         for name, why in bench.absent.items():
             print(f"absent: {name}: {why}", file=sys.stderr)
         bench.warm_up()
