@@ -65,6 +65,15 @@ GUEST_FLAGS = TARGET_FLAGS + [
     "-DNDEBUG",
 ]
 
+# And C++ beside these: what cxx.c is the run time for. Before C++20 gcc's headers leave std::string to its library.
+CXX_FLAGS = [
+    "-std=c++20",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-threadsafe-statics",
+    "-fno-use-cxa-atexit",
+]
+
 # How a program is linked, with the linker script guest.ld.
 LINK_FLAGS = [
     "-static",

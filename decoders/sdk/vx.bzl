@@ -5,7 +5,7 @@ that a guest is the same file whatever options and sanitizers the rest is built 
 in every archive.
 """
 
-load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "LINK_FLAGS", "NASM_FLAGS", "TOOL_ENV")
+load("//decoders/sdk:flags.bzl", "CPU_FLAGS", "CXX_FLAGS", "GUEST_FLAGS", "KIT_VERSION", "LINK_FLAGS", "NASM_FLAGS", "TOOL_ENV")
 
 VxInfo = provider(
     doc = "Guest code to link with, and what its users need to compile.",
@@ -20,6 +20,9 @@ VxInfo = provider(
 
 # gcc writes the working directory into debug information; this name for it is the same everywhere.
 _COMPILE_ENV = dict(TOOL_ENV, PWD = "/proc/self/cwd")
+
+# The folder of //decoders/sdk:cxx.
+_CXX_INCLUDE = "decoders/sdk/kit/cxx"
 
 def _merge(deps, field, direct = []):
     transitive = [getattr(dep[VxInfo], field) for dep in deps]
@@ -54,7 +57,13 @@ def _compile(ctx, way, copts, src, headers, includes, defines):
     # Warnings are for our own code; upstream's are upstream's business.
     args.add_all(["-w"] if ctx.label.workspace_name else ["-Wall", "-Wextra", "-Wno-unused-parameter"])
     args.add("-iquote", ".")
-    args.add_all(includes, before_each = "-isystem")
+    if src.extension == "cc":
+        # gcc's headers come before the C library's, which they include.
+        args.add_all(CXX_FLAGS)
+        args.add_all(["-isystem", _CXX_INCLUDE])
+        args.add_all(includes, before_each = "-idirafter")
+    else:
+        args.add_all(includes, before_each = "-isystem")
     args.add_all(defines, format_each = "-D%s")
     args.add_all(copts)
     args.add("-c", src)
@@ -85,7 +94,7 @@ def archive_for_guests(ctx, attr, files, way, headers, includes, defines):
     Returns:
       the File.
     """
-    sources = [f for f in files.srcs if f.extension in ["asm", "c", "S"]]
+    sources = [f for f in files.srcs if f.extension in ["asm", "c", "cc", "S"]]
     private_headers = [f for f in files.srcs if f not in sources]
     objects = [
         _compile(
@@ -93,7 +102,7 @@ def archive_for_guests(ctx, attr, files, way, headers, includes, defines):
             way,
             attr.copts,
             src,
-            depset(private_headers, transitive = [headers]),
+            depset(private_headers + (files._cxx if src.extension == "cc" else []), transitive = [headers]),
             includes,
             defines.to_list() + attr.local_defines,
         )
@@ -147,20 +156,21 @@ _vx_library = rule(
         "local_defines": attr.string_list(),
         "provenance": attr.label_list(allow_files = True),
         "srcs": attr.label_list(allow_files = True),
+        "_cxx": attr.label(default = "//decoders/sdk:cxx"),
         "_libc": attr.label_list(default = ["@newlib//:newlib"], providers = [VxInfo]),
     },
 )
 
 def vx_library(name, tags = [], **kwargs):
-    """A library for guests: C and assembler sources compiled like a decoder's, headers, include folders.
+    """A library for guests: C, C++ and assembler sources compiled like a decoder's, headers, include folders.
 
-    Includes and definitions are nasm's too, copts aren't.
+    C++ is without exceptions and RTTI, as sdk/TUTORIAL.md has it. Includes and definitions are nasm's too, copts aren't.
 
     Args:
       name: the target's name.
       tags: as everywhere; `manual` is added, because only decoders that need it should cause it to be built.
-      **kwargs: srcs (.c and .S are compiled, .asm by nasm, the rest are private headers), hdrs, includes (folders for
-        users' -isystem), defines (for users too), local_defines, copts, deps; as in cc_library.
+      **kwargs: srcs (.c, .cc and .S are compiled, .asm by nasm, the rest are private headers), hdrs, includes (folders
+        for users' -isystem), defines (for users too), local_defines, copts, deps; as in cc_library.
     """
     upstream = native.repository_name() != "@"
     _vx_library(
@@ -283,7 +293,7 @@ def vx_decoder(name, srcs, deps = [], copts = [], defines = [], **kwargs):
 
     Args:
       name: the decoder's name.
-      srcs: C and assembler sources and their headers, with main() in one of them.
+      srcs: C, C++ and assembler sources and their headers, with main() in one of them.
       deps: vx_library targets.
       copts: more compiler flags for srcs; they come last.
       defines: preprocessor definitions for srcs.

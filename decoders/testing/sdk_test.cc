@@ -28,6 +28,14 @@ TEST(SdkTest, TheTrialOfTheCLibraryCanFail) {
   EXPECT_EQ(run.diagnostics, "fgets\n");
 }
 
+TEST(SdkTest, RunsCxxWithoutExceptions) {
+  GuestRun run = RunNamed("cxx_library", {}, "to be or not\nto be");
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ(run.exit_status, 0u);
+  EXPECT_EQ(run.output, "be\nnot\nor\nto\n");
+  EXPECT_EQ(RunNamed("cxx_library", {"out of range"}, "word").exit_status, 134u);
+}
+
 TEST(SdkTest, MainGetsEveryArgument) {
   GuestRun run = RunNamed("echo_args", {"raw", "", "two words", std::string(5000, 'x')});
   EXPECT_EQ(run.failure, "");

@@ -3,6 +3,7 @@
 load(
     "//decoders/sdk:flags.bzl",
     "CPU_FLAGS",
+    "CXX_FLAGS",
     "GUEST_FLAGS",
     "KIT_VERSION",
     "LINK_FLAGS",
@@ -15,6 +16,7 @@ def _impl(ctx):
     vxcc = ctx.actions.declare_file(ctx.label.name + "/vxcc")
     flags = {
         "@CPU_FLAGS@": CPU_FLAGS,
+        "@CXX_FLAGS@": CXX_FLAGS,
         "@GUEST_FLAGS@": GUEST_FLAGS,
         "@KIT_VERSION@": [KIT_VERSION],
         "@LINK_FLAGS@": LINK_FLAGS,
