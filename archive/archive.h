@@ -172,16 +172,20 @@ struct ReadSpec {
   std::optional<uint64_t> if_version;
   Form form = Form::kOriginal;
   std::string view;  // empty: the first
+  // Parameters by the note of the view's decoder, which gets them after those that are archived.
+  // What comes out is not verified then.
+  std::vector<std::string> view_arguments;
   uint64_t offset = 0;
   uint64_t limit = UINT64_MAX;  // bytes
 };
 
 struct ReadHeader {
   ObjectInfo object;
-  uint64_t size = 0;  // of the whole form
+  uint64_t size = 0;  // of the whole form; 0, as the digest, where there are `view_arguments`
   Digest digest;      // of the whole form
   std::string media_type;
   std::string extension;
+  bool preview = false;  // only part of a view's content, or a reduced one
 };
 
 // Where a read's bytes go. Called on the reading thread; blocking throttles the decoders. An error
@@ -195,6 +199,7 @@ class ReadSink {
 
 struct ReadResult {
   bool verified = false;  // all bytes given were checked against a digest kept at the put
+  Digest digest;          // of the whole form
   std::vector<DecodeCost> cost;
 };
 

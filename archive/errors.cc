@@ -30,6 +30,7 @@ constexpr Row kReasons[] = {
     {Reason::kObjectExists, absl::StatusCode::kAlreadyExists, "OBJECT_EXISTS"},
     {Reason::kVersionMismatch, absl::StatusCode::kFailedPrecondition, "VERSION_MISMATCH"},
     {Reason::kViewNotVerified, absl::StatusCode::kFailedPrecondition, "VIEW_NOT_VERIFIED"},
+    {Reason::kViewFailed, absl::StatusCode::kFailedPrecondition, "VIEW_FAILED"},
     {Reason::kDecoderDisabled, absl::StatusCode::kFailedPrecondition, "DECODER_DISABLED"},
     {Reason::kOffsetOutOfRange, absl::StatusCode::kOutOfRange, "OFFSET_OUT_OF_RANGE"},
     {Reason::kLimitExceeded, absl::StatusCode::kResourceExhausted, "LIMIT_EXCEEDED"},

@@ -25,6 +25,7 @@ enum class Reason {
   kObjectExists,
   kVersionMismatch,
   kViewNotVerified,
+  kViewFailed,
   kDecoderDisabled,
   kOffsetOutOfRange,
   kLimitExceeded,

@@ -4,8 +4,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "archive/decoder_note.h"
+#include "archive/decoder_registry.h"
 #include "archive/errors.h"
 #include "archive/fold.h"
 #include "archive/object_info.h"
@@ -76,7 +79,7 @@ absl::StatusOr<ReadResult> ReadStoredForm(Core& core, const Manifest& manifest,
     left -= wanted.size();
     if (absl::Status taken = sink.Append(wanted); !taken.ok()) return taken;
   }
-  return ReadResult{.verified = true, .cost = form.costs().Costs()};
+  return ReadResult{.verified = true, .digest = header.digest, .cost = form.costs().Costs()};
 }
 
 // The decoder runs from beginning to end, whatever the range is: only then its output is checked.
@@ -89,6 +92,7 @@ absl::StatusOr<ReadResult> ReadThrough(Core& core, const Manifest& manifest,
   }
   header.size = wanted.length;
   header.digest = FromMessage(wanted.digest).value_or(Digest());
+  const Digest digest = header.digest;
   absl::Status begun = Begin(core, manifest, std::move(header), sink);
   if (!begun.ok()) return begun;
   StoredForm form(core.packs, core.runner, core.IndexLocator(), manifest, 0, context);
@@ -97,7 +101,53 @@ absl::StatusOr<ReadResult> ReadThrough(Core& core, const Manifest& manifest,
   absl::Status status =
       ReadRepresentation(wanted, form, core.IndexLocator(), core.runner, range, context, costs);
   if (!status.ok()) return status;
-  return ReadResult{.verified = true, .cost = costs.Costs()};
+  return ReadResult{.verified = true, .digest = digest, .cost = costs.Costs()};
+}
+
+// A view as it comes out with further arguments. Nothing is known of that beforehand, and nothing
+// kept of it: it is bounded by the server's limits, as a put's view is.
+absl::StatusOr<ReadResult> ReadWithArguments(Core& core, const Manifest& manifest,
+                                             const archive::v1::View& view, const ReadSpec& spec,
+                                             ReadSink& sink, const CallContext& context) {
+  absl::StatusOr<Digest> decoder = FromMessage(view.decode().decoder());
+  if (!decoder.ok()) return Error(Reason::kDataDamaged, Std(decoder.status().message()));
+  absl::StatusOr<DecoderNote> note = NoteOf(core, *decoder);
+  if (!note.ok()) return note.status();
+  std::vector<std::string> arguments(view.decode().arguments().begin(),
+                                     view.decode().arguments().end());
+  absl::StatusOr<ClaimedOutput> claimed = CheckParameters(*note, arguments, spec.view_arguments);
+  if (!claimed.ok()) return claimed.status();
+  arguments.insert(arguments.end(), spec.view_arguments.begin(), spec.view_arguments.end());
+  if (absl::Status checked = CheckArguments(arguments); !checked.ok()) return checked;
+
+  ReadHeader header{.media_type = view.media_type(), .extension = view.extension()};
+  if (claimed->type) {
+    header.media_type = claimed->type->media_type;
+    header.extension = claimed->type->extension;
+  }
+  header.preview = claimed->preview;
+  absl::Status begun = Begin(core, manifest, std::move(header), sink);
+  if (!begun.ok()) return begun;
+  StoredForm form(core.packs, core.runner, core.IndexLocator(), manifest, 0, context);
+  RangeSink range(sink, spec.offset, spec.limit);
+  CostSheet costs;
+  const vx::Limits limits = LimitsOfFirstRun(core.options.decodes);
+  const archive::v1::Decode decode =
+      DecodeMessage(*decoder, arguments, static_cast<vx::Profile>(view.decode().profile()), limits);
+  absl::StatusOr<FirstRun> first =
+      RunFirst(decode, limits, form, core.IndexLocator(), core.runner, &range, context, costs);
+  if (!first.ok()) return first.status();
+  const std::string what = absl::StrCat("the view of ", spec.name, " with these arguments");
+  if (first->run.outcome.end == vx::Outcome::End::kLimited) {
+    return Error(Reason::kLimitExceeded, absl::StrCat(what, ": ", Explain(first->run)));
+  }
+  if (!Succeeded(first->run.outcome)) {
+    return Error(Reason::kViewFailed, absl::StrCat(what, " failed: ", Explain(first->run)));
+  }
+  if (absl::Status checked = CheckOffset(spec, "the view", first->size); !checked.ok()) {
+    return checked;
+  }
+  return ReadResult{.verified = false, .digest = first->digest, .cost = costs.Costs()};
 }
 
 absl::StatusOr<ReadResult> ReadView(Core& core, const Manifest& manifest, const ReadSpec& spec,
@@ -112,6 +162,9 @@ absl::StatusOr<ReadResult> ReadView(Core& core, const Manifest& manifest, const 
     return Error(
         Reason::kViewNotVerified,
         absl::StrCat("the view of ", spec.name, " failed when it was put: ", view->failure()));
+  }
+  if (!spec.view_arguments.empty()) {
+    return ReadWithArguments(core, manifest, *view, spec, sink, context);
   }
   const std::string what = absl::StrCat("the view \"", view->name(), "\"");
   return ReadThrough(core, manifest,

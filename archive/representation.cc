@@ -66,7 +66,7 @@ archive::v1::Cost CostOf(const vx::DecodeResult& run) {
 
 absl::StatusOr<FirstRun> RunFirst(const archive::v1::Decode& decode, const vx::Limits& limits,
                                   StoredForm& form, const Locator& locator, DecoderRunner& runner,
-                                  const CallContext& context, CostSheet& costs) {
+                                  ReadSink* sink, const CallContext& context, CostSheet& costs) {
   absl::StatusOr<Digest> decoder = FromMessage(decode.decoder());
   if (!decoder.ok()) return decoder.status();
   const DecoderRunner::Job job{.decode = decode,
@@ -75,7 +75,7 @@ absl::StatusOr<FirstRun> RunFirst(const archive::v1::Decode& decode, const vx::L
                                .max_instructions = limits.instructions,
                                .yields = true};
   StoredFormSource source(form);
-  MeasuringSink output(nullptr);
+  MeasuringSink output(sink);
   absl::StatusOr<vx::DecodeResult> result = runner.Run(job, source, output, context);
   if (!result.ok()) return result.status();
   costs.Add(*decoder, result->outcome.counters.bytes_in, *result);
@@ -95,7 +95,7 @@ absl::StatusOr<archive::v1::View> MakeView(const Format& format, std::string_vie
   *view.mutable_decode() =
       DecodeMessage(decoder, SoleArgument(format.argument), vx::Profile::kVx2026, limits);
   absl::StatusOr<FirstRun> first =
-      RunFirst(view.decode(), limits, form, locator, runner, context, costs);
+      RunFirst(view.decode(), limits, form, locator, runner, nullptr, context, costs);
   if (first.ok()) {
     RecordOutcome(*first, format, name, view);
   } else if (const std::string reason = ReasonName(first.status());

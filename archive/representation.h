@@ -26,11 +26,12 @@ struct FirstRun {
   std::string head;  // its first bytes, for Recognize
 };
 
-// Runs it and keeps nothing of the output. OK however the guest ended; DECODER_FAILED if it is
-// refused; else an error that is neither's fault (an overloaded host, a caller who has gone).
+// Runs it and hands what comes out to `sink`, unless that is null. OK however the guest ended;
+// DECODER_FAILED if it is refused; else an error that is neither's fault (an overloaded host, a
+// caller who has gone).
 absl::StatusOr<FirstRun> RunFirst(const archive::v1::Decode& decode, const vx::Limits& limits,
                                   StoredForm& form, const Locator& locator, DecoderRunner& runner,
-                                  const CallContext& context, CostSheet& costs);
+                                  ReadSink* sink, const CallContext& context, CostSheet& costs);
 
 // What the run took, for the record.
 archive::v1::Cost CostOf(const vx::DecodeResult& run);

@@ -346,7 +346,7 @@ absl::Status ChunkedUpload::ProveOriginal() {
   archive::v1::ObjectDecode& object_decode = *manifest_.mutable_object_decode();
   StoredForm form(core_.packs, core_.runner, LocatorOfParts(), manifest_, 0, context_);
   absl::StatusOr<FirstRun> first = RunFirst(object_decode.decode(), limits, form, LocatorOfParts(),
-                                            core_.runner, context_, proof_);
+                                            core_.runner, nullptr, context_, proof_);
   if (!first.ok()) {
     if (ReasonName(first.status()) != "DECODER_FAILED") return first.status();
     return Error(Reason::kProofFailed, Std(first.status().message()));

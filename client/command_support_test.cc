@@ -41,6 +41,7 @@ TEST(ExitStatusOf, BelongsToTheServersReason) {
       {StatusCode::kAlreadyExists, "OBJECT_EXISTS", kPrecondition},
       {StatusCode::kFailedPrecondition, "VERSION_MISMATCH", kPrecondition},
       {StatusCode::kFailedPrecondition, "VIEW_NOT_VERIFIED", kPrecondition},
+      {StatusCode::kFailedPrecondition, "VIEW_FAILED", kPrecondition},
       {StatusCode::kFailedPrecondition, "DECODER_DISABLED", kPrecondition},
       {StatusCode::kOutOfRange, "OFFSET_OUT_OF_RANGE", kError},
       {StatusCode::kResourceExhausted, "LIMIT_EXCEEDED", kError},

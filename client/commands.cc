@@ -24,6 +24,8 @@ v1::ReadObjectRequest RequestOf(const GlobalOptions& global, const GetOptions& o
   request.set_name(options.name);
   request.set_version(options.version);
   request.set_form(options.view ? v1::VIEW : options.stored ? v1::STORED : v1::ORIGINAL);
+  request.mutable_view_arguments()->Assign(options.decoder_arguments.begin(),
+                                           options.decoder_arguments.end());
   return request;
 }
 
@@ -35,7 +37,13 @@ int ReportGet(const GlobalOptions& global, const GetOptions& options,
               const v1::ReadObjectRequest& request, const GetResult& result,
               const std::string& file) {
   if (options.verbose) PrintToStderr(CostReport(request, result));
-  if (!global.json) return kOk;
+  if (!global.json) {
+    if (!options.decoder_arguments.empty()) {
+      PrintToStderr(absl::StrCat("vxa: ", result.metadata.preview() ? "a preview, and " : "",
+                                 "not verified: it was made now, and is not in the archive\n"));
+    }
+    return kOk;
+  }
   const std::string json = absl::StrCat(
       "{\"file\":", JsonString(Printable(file)), ",\"bytes\":", result.bytes,
       ",\"verified\":", result.verified ? "true" : "false",

@@ -48,6 +48,7 @@ struct GetOptions {
   std::string output;  // empty: a file in the current directory; "-": standard output
   uint64_t version = 0;
   bool view = false;
+  std::vector<std::string> decoder_arguments;  // of the view's decoder, beside the archived ones
   bool stored = false;
   bool force = false;
   bool verbose = false;

@@ -43,13 +43,14 @@ absl::StatusOr<GetResult> Download::Finish() {
   }
   const uint64_t size = result_.metadata.size();
   result_.bytes = next_offset_ - request_.read_offset();
-  const uint64_t available = size - std::min(size, request_.read_offset());
+  const uint64_t available =
+      SizeIsKnown() ? size - std::min(size, request_.read_offset()) : result_.bytes;
   const uint64_t expected =
       request_.has_read_limit() ? std::min(available, request_.read_limit()) : available;
   if (result_.bytes != expected) {
     return absl::DataLossError(absl::StrCat(result_.bytes, " bytes came; it should be ", expected));
   }
-  result_.verified = result_.end.verified();
+  result_.verified = result_.end.verified() && SizeIsKnown();
   if (!Whole()) return std::move(result_);
   const v1::Digest digest = hash_.Finish();
   const v1::Digest& kept =
@@ -58,12 +59,16 @@ absl::StatusOr<GetResult> Download::Finish() {
     return absl::DataLossError(absl::StrCat("what came has the digest ", DigestText(digest),
                                             "; it should be ", DigestText(kept)));
   }
-  result_.verified = true;
+  if (SizeIsKnown()) result_.verified = true;
   return std::move(result_);
 }
 
+// Nobody knows beforehand what a view's decoder makes with other arguments, nor kept a digest.
+bool Download::SizeIsKnown() const { return request_.view_arguments().empty(); }
+
 bool Download::Whole() const {
-  return request_.read_offset() == 0 && result_.bytes == result_.metadata.size();
+  if (request_.read_offset() != 0) return false;
+  return SizeIsKnown() ? result_.bytes == result_.metadata.size() : !request_.has_read_limit();
 }
 
 }  // namespace vxa::client

@@ -23,6 +23,7 @@ class Download {
 
  private:
   absl::Status TakeData(const v1::ReadObjectData& data);
+  bool SizeIsKnown() const;
   bool Whole() const;
 
   const v1::ReadObjectRequest& request_;

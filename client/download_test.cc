@@ -71,6 +71,36 @@ TEST_F(DownloadTest, DoesNotClaimThatAPartIsVerified) {
   EXPECT_FALSE(result->verified);
 }
 
+TEST_F(DownloadTest, ClaimsNothingOfAViewWithArguments) {
+  request_.set_form(v1::VIEW);
+  request_.add_view_arguments("--scale=8");
+  for (const bool lie : {false, true}) {
+    Download download(request_, writer_);
+    ASSERT_TRUE(download.Take(Metadata("")).ok());  // its size isn't known
+    ASSERT_TRUE(download.Take(Data(0, kContent)).ok());
+    v1::ReadObjectResponse end = End(kContent);
+    end.mutable_end()->set_verified(lie);
+    ASSERT_TRUE(download.Take(end).ok());
+    absl::StatusOr<GetResult> result = download.Finish();
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->bytes, 19u);
+    EXPECT_FALSE(result->verified);
+  }
+}
+
+TEST_F(DownloadTest, SeesThatAViewWithArgumentsCameWrongOrTooLong) {
+  request_.set_form(v1::VIEW);
+  request_.add_view_arguments("--scale=8");
+  for (const bool limited : {false, true}) {
+    if (limited) request_.set_read_limit(18);
+    Download download(request_, writer_);
+    ASSERT_TRUE(download.Take(Metadata("")).ok());
+    ASSERT_TRUE(download.Take(Data(0, kContent)).ok());
+    ASSERT_TRUE(download.Take(End(limited ? kContent : "the quick brown cat")).ok());
+    EXPECT_EQ(download.Finish().status().code(), absl::StatusCode::kDataLoss);
+  }
+}
+
 TEST_F(DownloadTest, SeesBytesThatDoNotMatchTheirCrc) {
   Download download(request_, writer_);
   ASSERT_TRUE(download.Take(Metadata(kContent)).ok());

@@ -173,6 +173,11 @@ void AddReads(CLI::App* app, CommandLine* line) {
   get->add_flag("--stored", line->get.stored, "its stored form, before any object decoder");
   CLI::App* view = AddRead(app, line, "view", "get the decoded form of an object");
   AddOutput(view, line, "as for get, with the right extension: x.tar for x.tar.gz");
+  AddRepeatable(view, "--decoder-arg", &line->get.decoder_arguments,
+                "an argument for the decoder, as decoder stat lists them; for several, several "
+                "times. What comes out is not verified",
+                "A")
+      ->check(CheckUtf8, "");
   view->preparse_callback([line](size_t) { line->get.view = true; });
   CLI::App* cat = AddRead(app, line, "cat", "write an object to standard output");
   cat->preparse_callback([line](size_t) { line->get.output = "-"; });

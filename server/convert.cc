@@ -254,6 +254,7 @@ v1::ReadObjectMetadata ToProto(const ReadHeader& header) {
   proto.set_size(header.size);
   proto.set_media_type(header.media_type);
   proto.set_extension(header.extension);
+  proto.set_preview(header.preview);
   return proto;
 }
 
@@ -336,13 +337,8 @@ absl::StatusOr<PutSpec> FromProto(const v1::WriteObjectSpec& spec) {
 absl::StatusOr<ReadSpec> FromProto(const v1::ReadObjectRequest& request) {
   absl::StatusOr<Form> form = FromProto(request.form());
   if (!form.ok()) return form.status();
-  if (request.view_arguments_size() > 0) {
-    return Invalid(
-        "view_arguments: a view is given only with the arguments it was archived with; leave this "
-        "empty");
-  }
-  if (!request.view().empty() && *form != Form::kView) {
-    return Invalid("view is given, but form is not VIEW");
+  if ((!request.view().empty() || !request.view_arguments().empty()) && *form != Form::kView) {
+    return Invalid("view or view_arguments are given, but form is not VIEW");
   }
   ReadSpec spec;
   spec.ns = request.namespace_();
@@ -351,6 +347,7 @@ absl::StatusOr<ReadSpec> FromProto(const v1::ReadObjectRequest& request) {
   if (request.has_if_version()) spec.if_version = request.if_version();
   spec.form = *form;
   spec.view = request.view();
+  spec.view_arguments.assign(request.view_arguments().begin(), request.view_arguments().end());
   spec.offset = request.read_offset();
   if (request.has_read_limit()) spec.limit = request.read_limit();
   return spec;

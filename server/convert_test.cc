@@ -169,6 +169,9 @@ TEST(Convert, AReadTakesPartsFormsAndPreconditions) {
   EXPECT_EQ(spec->limit, UINT64_MAX);
   EXPECT_EQ(spec->form, Form::kView);
   EXPECT_EQ(spec->view, "decoded");
+  EXPECT_TRUE(spec->view_arguments.empty());
+  request.add_view_arguments("--x");
+  EXPECT_EQ(FromProto(request)->view_arguments, std::vector<std::string>{"--x"});
   request.set_read_limit(0);
   EXPECT_EQ(FromProto(request)->limit, 0u);
 }
@@ -180,9 +183,9 @@ TEST(Convert, AReadWithAFormOrViewThatMakesNoSenseIsInvalid) {
   request.set_form(v1::STORED);
   request.set_view("decoded");
   ExpectInvalid(FromProto(request).status(), "form is not VIEW");
-  request.set_form(v1::VIEW);
-  request.add_view_arguments("-x");
-  ExpectInvalid(FromProto(request).status(), "view_arguments");
+  request.clear_view();
+  request.add_view_arguments("--x");
+  ExpectInvalid(FromProto(request).status(), "form is not VIEW");
 }
 
 TEST(Convert, APageHasAThousandEntriesAtMost) {

@@ -22,7 +22,6 @@ class MessageSink : public ReadSink {
       : context_(context), stream_(stream), offset_(offset) {}
 
   absl::Status Begin(const ReadHeader& header) override {
-    digest_ = header.digest;
     v1::ReadObjectResponse response;
     *response.mutable_metadata() = ToProto(header);
     return Send(response);
@@ -45,7 +44,7 @@ class MessageSink : public ReadSink {
     v1::ReadObjectResponse response;
     v1::ReadObjectEnd* end = response.mutable_end();
     end->set_verified(result.verified);
-    *end->mutable_digest() = ToProto(digest_);
+    *end->mutable_digest() = ToProto(result.digest);
     for (const DecodeCost& cost : result.cost) *end->add_cost() = ToProto(cost);
     return Send(response);
   }
@@ -70,7 +69,6 @@ class MessageSink : public ReadSink {
   grpc::ServerWriter<v1::ReadObjectResponse>* const stream_;
   uint64_t offset_;  // of next_'s data
   v1::ReadObjectResponse next_;
-  Digest digest_;
 };
 
 }  // namespace

@@ -143,6 +143,11 @@ class Errors(TestCase):
         self.client.put("broken.gz", gzip.compress(b"x" * 1000)[:-3])
         yield lambda: self.client.read("broken.gz", form=vxa_pb2.VIEW)
 
+    @row("FAILED_PRECONDITION", "VIEW_FAILED")
+    def test_view_failed(self):
+        self.client.put("x.gz", gzip.compress(b"x" * 1000))
+        yield lambda: self.client.read("x.gz", form=vxa_pb2.VIEW, view_arguments=["--dictionary=7"])
+
     @row("FAILED_PRECONDITION", "DECODER_DISABLED")
     def test_decoder_disabled_by_the_operator(self):
         cat = self.client.register(guest("cat")).id

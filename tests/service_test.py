@@ -46,15 +46,6 @@ class HeldPut:
 
 
 class Limits(TestCase):
-    def test_views_are_given_with_their_archived_arguments_only(self):
-        with Server() as server, Client(server) as client:
-            client.put("x.gz", gzip.compress(b"x" * 1000))
-            message = self.assert_fails(Code.INVALID_ARGUMENT, "INVALID_REQUEST", client.read, "x.gz",
-                                        form=vxa_pb2.VIEW, view_arguments=["raw"])
-            self.assertIn("view_arguments", message)
-            self.assertEqual(client.get("x.gz", form=vxa_pb2.VIEW, view="decoded"), b"x" * 1000)
-            self.assert_fails(Code.NOT_FOUND, "VIEW_NOT_FOUND", client.read, "x.gz", form=vxa_pb2.VIEW, view="other")
-
     def test_a_page_is_never_larger_than_a_client_takes(self):
         with Server() as server, Client(server) as client:
             cat = client.register(guest("cat")).id  # it takes no notice of its arguments
