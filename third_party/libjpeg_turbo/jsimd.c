@@ -1,5 +1,14 @@
 /* What of libjpeg-turbo a guest decodes with: SSE2 code, where there is some. Upstream's own choice
  * asks the CPU, and needs the encoders' code, and code for MMX and AVX2. */
+#ifdef __linux__ /* a hosted program, of C alone */
+
+#include "jsimd_none.c"
+/* After it: types. */
+#include "jidctint.c"
+#include "third_party/never.h"
+
+#else
+
 #define JPEG_INTERNALS
 #include "jinclude.h"
 /* After it: types. */
@@ -10,13 +19,6 @@
 #include "jsimddct.h"
 #include "simd/jsimd.h"
 #include "third_party/never.h"
-
-#ifdef __linux__ /* a hosted program, of C alone */
-
-#include "jidctint.c"
-#include "jsimd_none.c"
-
-#else
 
 /* What the code was made for, as upstream's choice has it. */
 _Static_assert(BITS_IN_JSAMPLE == 8 && DCTSIZE == 8 && RGB_PIXELSIZE == 3, "");
@@ -76,8 +78,7 @@ NEVER(jpeg_idct_islow);
 
 #endif
 
-/* Less accurate transforms, upsampling without interpolation, palettes.
- */
+/* Less accurate transforms, upsampling without interpolation, palettes. */
 NEVER(jinit_1pass_quantizer);
 NEVER(jinit_2pass_quantizer);
 NEVER(jinit_merged_upsampler);

@@ -1,6 +1,4 @@
 /* Writing, and what the decoder doesn't ask for: libtiff's tables of functions name it. */
-#include <math.h>
-
 #include "third_party/never.h"
 #include "tiffiop.h"
 #include "zlib.h"
@@ -15,4 +13,3 @@ NEVER(deflateEnd);
 NEVER(deflateInit_);
 NEVER(deflateParams);
 NEVER(deflateReset);
-NEVER(pow);
