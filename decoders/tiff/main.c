@@ -69,6 +69,7 @@ typedef struct {
   uint32_t cell_width, cell_height, across;
   size_t cell_size, cell_row_size;
   unsigned char* cells; /* of one row of them, of all planes */
+  unsigned char* row;   /* of the output */
 } Page;
 
 static unsigned Sample(const Page* page, uint32_t x, uint32_t row, unsigned sample) {
@@ -84,28 +85,47 @@ static unsigned Sample(const Page* page, uint32_t x, uint32_t row, unsigned samp
   return from[index * page->bits / 8] >> shift & ((1u << page->bits) - 1);
 }
 
-static void PutSample(unsigned value, unsigned bits) {
-  unsigned char bytes[] = {(unsigned char)(value >> 8), (unsigned char)value};
-  if (bits == 16)
-    PutSamples(bytes, 2);
-  else
-    PutSamples(bytes + 1, 1);
+static unsigned char* AddSample(unsigned char* to, unsigned value, unsigned bits) {
+  if (bits == 16) *to++ = (unsigned char)(value >> 8);
+  *to++ = (unsigned char)value;
+  return to;
 }
 
-static void PutPixel(const Page* page, uint32_t x, uint32_t row) {
+static unsigned char* AddPixel(unsigned char* to, const Page* page, uint32_t x, uint32_t row) {
   if (page->red != NULL) {
     unsigned index = Sample(page, x, row, 0);
-    PutSample(page->red[index], 16);
-    PutSample(page->green[index], 16);
-    PutSample(page->blue[index], 16);
-    return;
+    to = AddSample(to, page->red[index], 16);
+    to = AddSample(to, page->green[index], 16);
+    return AddSample(to, page->blue[index], 16);
   }
   unsigned max = (1u << page->bits) - 1, scale = page->bits < 8 ? 255 / max : 1;
   for (unsigned s = 0; s < page->samples; s++) {
     unsigned value = Sample(page, x, row, s);
     if (page->photometric == PHOTOMETRIC_MINISWHITE && s == 0) value = max - value;
-    PutSample(value * scale, page->bits);
+    to = AddSample(to, value * scale, page->bits);
   }
+  return to;
+}
+
+/* Whether bytes of a cell's row are those of the output. */
+static int IsAsStored(const Page* page) {
+  return page->bits == 8 && page->red == NULL && page->photometric != PHOTOMETRIC_MINISWHITE &&
+         (page->planar != PLANARCONFIG_SEPARATE || page->samples == 1);
+}
+
+static void PutRow(const Page* page, uint32_t row) {
+  if (IsAsStored(page)) {
+    const unsigned char* from = page->cells + row * page->cell_row_size;
+    for (uint32_t left = page->width; left > 0; from += page->cell_size) {
+      uint32_t part = left < page->cell_width ? left : page->cell_width;
+      PutSamples(from, (size_t)part * page->samples);
+      left -= part;
+    }
+    return;
+  }
+  unsigned char* to = page->row;
+  for (uint32_t x = 0; x < page->width; x++) to = AddPixel(to, page, x, row);
+  PutSamples(page->row, (size_t)(to - page->row));
 }
 
 static PnmKind Kind(TIFF* tiff, Page* page) {
@@ -190,13 +210,17 @@ static void DecodePage(TIFF* tiff) {
     FailHere("tiles of another size than they should have");
   unsigned long long size = (unsigned long long)page.across * page.cell_size;
   if (page.planar == PLANARCONFIG_SEPARATE) size *= page.samples;
-  if (size > (size_t)-1 / 2 || (page.cells = malloc((size_t)size)) == NULL)
+  int is_wide = page.bits == 16 || page.red != NULL;
+  unsigned long long row_size = page.width * (page.red != NULL ? 3ULL : page.samples) << is_wide;
+  if (size > (size_t)-1 / 2 || (page.cells = malloc((size_t)size)) == NULL ||
+      row_size > (size_t)-1 / 2 || (page.row = malloc((size_t)row_size)) == NULL)
     FailHere("out of memory");
-  PutHeader(kind, page.width, page.height, page.bits == 16 || page.red != NULL ? 65535 : 255);
+  PutHeader(kind, page.width, page.height, is_wide ? 65535 : 255);
   for (uint32_t y = 0; y < page.height; y++) {
     if (y % page.cell_height == 0) ReadCells(tiff, &page, y);
-    for (uint32_t x = 0; x < page.width; x++) PutPixel(&page, x, y % page.cell_height);
+    PutRow(&page, y % page.cell_height);
   }
+  free(page.row);
   free(page.cells);
 }
 
