@@ -103,16 +103,17 @@ std::optional<DecoderNote::Patch> ParseFile(std::string_view value) {
   return DecoderNote::Patch{.name = std::string(value), .digest = *digest};
 }
 
-// "zlib 1.2.13 (Zlib) zlib_1.2.13.dfsg.orig.tar.bz2 sha256:...", or without a tarball.
-void AddSource(std::string_view value, DecoderNote* note) {
+// "zlib 1.2.13 (Zlib) zlib_1.2.13.dfsg.orig.tar.bz2 sha256:...", or without a tarball. What is
+// something else is a source without a name, which patches may follow.
+DecoderNote::Source ParseSource(std::string_view value) {
   DecoderNote::Source source;
   const size_t end = value.rfind(')');
-  if (end == std::string_view::npos) return;
+  if (end == std::string_view::npos) return {};
   if (end + 1 < value.size()) {
     std::string_view file = value.substr(end + 1);
-    if (TakeUntil(" ", &file) != "") return;
+    if (TakeUntil(" ", &file) != "") return {};
     std::optional<DecoderNote::Patch> tarball = ParseFile(file);
-    if (!tarball) return;
+    if (!tarball) return {};
     source.file = std::move(tarball->name);
     source.digest = tarball->digest;
   }
@@ -120,11 +121,11 @@ void AddSource(std::string_view value, DecoderNote* note) {
   source.name = TakeUntil(" ", &value);
   source.version = TakeUntil(" (", &value);
   source.license = value;
-  if (source.name.empty() || source.version.empty() || source.license.empty() ||
+  if (source.version.empty() || source.license.empty() ||
       source.version.find(' ') != std::string::npos) {
-    return;
+    return {};
   }
-  note->sources.push_back(std::move(source));
+  return source;
 }
 
 void AddPatch(std::string_view value, DecoderNote* note) {
@@ -136,7 +137,7 @@ void AddLine(std::string_view line, DecoderNote* note) {
   const std::string_view key = TakeUntil(": ", &line);
   if (key == "output" && !note->output) note->output = ParseOutput(line);
   if (key == "parameter" || key == "preview") AddParameter(line, key == "preview", note);
-  if (key == "source") AddSource(line, note);
+  if (key == "source") note->sources.push_back(ParseSource(line));
   if (key == "patch") AddPatch(line, note);
   if (key == "kit" && note->kit.empty()) note->kit = std::string(line);
   if (key == "compiler" && note->compiler.empty()) note->compiler = std::string(line);
@@ -183,6 +184,7 @@ DecoderNote ParseDecoderNote(std::string_view lines) {
     const std::string_view line = TakeUntil("\n", &lines);
     if (line.size() <= kMaxLine && IsText(line)) AddLine(line, &note);
   }
+  std::erase_if(note.sources, [](const auto& source) { return source.name.empty(); });
   return note;
 }
 

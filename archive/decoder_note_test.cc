@@ -150,6 +150,13 @@ TEST(DecoderNote, APatchThatIsNotAsItShouldBeLeavesItsSource) {
   EXPECT_THAT(note.sources[0].patches, IsEmpty());
 }
 
+TEST(DecoderNote, PatchesGoWithTheirSource) {
+  const DecoderNote note =
+      ParseDecoderNote("source: z 1 (Zlib)\nsource: y\npatch: of-y " + Sha("y") + "\n");
+  ASSERT_THAT(note.sources, SizeIs(1));
+  EXPECT_THAT(note.sources[0].patches, IsEmpty());
+}
+
 TEST(DecoderNote, WhatIsSaidTwiceIsAsItWasSaidFirst) {
   const DecoderNote note =
       ParseDecoderNote("kit: a\nkit: b\ncompiler: a\ncompiler: b\noutput: a/a .a\noutput: b/b .b");
