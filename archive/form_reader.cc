@@ -158,7 +158,11 @@ absl::StatusOr<ReadResult> ReadView(Core& core, const Manifest& manifest, const 
   if (view == manifest.views().end()) {
     return Error(Reason::kViewNotFound, absl::StrCat(spec.name, " has no view ", spec.view));
   }
-  if (view->status() != archive::v1::View::VERIFIED) {
+  // Of what is too large as a whole there may be a preview.
+  const bool may_be_had = view->status() == archive::v1::View::OVER_LIMIT
+                              ? !spec.view_arguments.empty()
+                              : view->status() == archive::v1::View::VERIFIED;
+  if (!may_be_had) {
     return Error(
         Reason::kViewNotVerified,
         absl::StrCat("the view of ", spec.name, " failed when it was put: ", view->failure()));

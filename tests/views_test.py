@@ -145,6 +145,14 @@ class Api(TestCase):
         self.client.put("broken.jpg", self.jpeg[:-30])
         self.assert_fails(Code.FAILED_PRECONDITION, "VIEW_NOT_VERIFIED", self.view, "broken.jpg", "--scale=8")
 
+    def test_what_was_too_large_as_a_whole_has_a_preview(self):
+        with Server(options=["--decode-output", "5000"]) as server, Client(server) as client:
+            view, = client.put("a.jpg", self.jpeg).object.views
+            self.assertEqual(view.status, vxa_pb2.View.OVER_LIMIT)
+            self.assert_fails(Code.FAILED_PRECONDITION, "VIEW_NOT_VERIFIED", client.read, "a.jpg", form=vxa_pb2.VIEW)
+            data = client.read("a.jpg", form=vxa_pb2.VIEW, view_arguments=["--scale=8"])[1]
+            self.assertEqual(data, run_by_hand(self.jpeg, "--scale=8"))
+
     def test_the_server_s_limits_hold(self):
         with Server() as server:
             with Client(server) as client:
