@@ -132,9 +132,8 @@ class Inputs:
         """The program or file for want of which the input can't be made, or None."""
         name, _, method = work.material.partition(" by ")
         read = self.SAMPLES.get(name, ())
-        needed = [read[0], ENCODERS[method][0]] if read else [ENCODERS[method][0]]
-        return next((program for program in needed if shutil.which(program) is None),
-                    next((file for file in read[-1:] if not os.path.exists(file)), None))
+        programs = [program for program in [*read[:1], ENCODERS[method][0]] if shutil.which(program) is None]
+        return next(iter(programs + [file for file in read[-1:] if not os.path.exists(file)]), None)
 
     def material(self, name, size):
         if (name, size) not in self.materials:
