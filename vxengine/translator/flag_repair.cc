@@ -47,17 +47,13 @@ constexpr std::array<Values, kUndefinedRules> kValues = [] {
 
 const Values& ValuesOf(UndefinedRule rule) { return kValues[static_cast<unsigned>(rule)]; }
 
-bool CountsInCl(const GuestInstruction& i) {
-  return i.two_byte ? i.opcode == 0xa5 || i.opcode == 0xad : (i.opcode & 0xfe) == 0xd2;
-}
-
 class Repair {
  public:
   Repair(const GuestInstruction& i, uint16_t flags, Emitter* emit)
       : i_(i), flags_(flags), values_(ValuesOf(i.rule())), emit_(*emit) {}
 
   void Before() {
-    if (CountsInCl(i_)) emit_.Mov(kR11, kHostEcx);
+    if (i_.counts_in_cl()) emit_.Mov(kR11, kHostEcx);
     const uint16_t stay = flags_ & values_.stay;
     if (stay & kOf) emit_.SetOverflow(kR9);
     if (stay & kInAh) {
@@ -139,14 +135,14 @@ class Repair {
     emit_.SetOverflow(kR8);
     emit_.Mov(kR10, kEax);
     emit_.Byte(kLahf);
-    if (!CountsInCl(i_)) return;
+    if (!i_.counts_in_cl()) return;
     emit_.Bytes({0x41, 0xf6, 0xc3, 0x1f});  // test r11b, 31
     emit_.Bytes({kJz, 0});
     jump_ = emit_.size();
   }
 
   void Close() {
-    if (CountsInCl(i_)) emit_.Patch(jump_ - 1, static_cast<uint8_t>(emit_.size() - jump_));
+    if (i_.counts_in_cl()) emit_.Patch(jump_ - 1, static_cast<uint8_t>(emit_.size() - jump_));
     emit_.Bytes({0x41, 0x80, 0xc0, 0x7f});  // add r8b, 0x7f
     emit_.Byte(kSahf);
     emit_.Mov(kEax, kR10);

@@ -426,9 +426,8 @@ class Decoder {
         return true;
       case 0xd2:
       case 0xd3:
-        // Nothing is certain of a count in CL: it may be 0.
         if (digit == 6) i_.reg = 4;
-        i_.reads = kAll;
+        i_.reads = digit == 2 || digit == 3 ? kC : 0;  // RCL, RCR
         i_.undefined = digit < 4 ? kO : kA | kO;
         return true;
       case 0xc6:
@@ -487,7 +486,6 @@ class Decoder {
         return i_.repeat != 0xf3 || i_.memory || digit != 1;
       case 0xa5:
       case 0xad:
-        i_.reads = kAll;
         i_.undefined = kA | kO;
         return true;
       case 0xae:  // fences
@@ -617,7 +615,7 @@ uint16_t GuestInstruction::determined() const {
     case UndefinedRule::kDiv:
       return undefined & ~(kC | kO);
     default:
-      return reads == kAll ? 0 : written | undefined;
+      return counts_in_cl() ? 0 : written | undefined;
   }
 }
 

@@ -68,7 +68,8 @@ struct GuestInstruction {
   uint32_t displacement = 0;  // of a memory operand, as are base, index and scale
 
   // Status flags that are read, certainly written as manuals say, and left undefined by them (which
-  // are not among those `written`). What may leave all as they were counts as reading all.
+  // are not among those `written`). A repeated comparison of strings, which may leave all as they
+  // were, counts as reading all; a shift by CL, which may too, as writing none.
   uint16_t reads = 0, written = 0, undefined = 0;
 
   uint8_t length = 0;
@@ -100,6 +101,10 @@ struct GuestInstruction {
   bool stores_x87() const {
     if (!uses_x87() || !memory || (opcode & 1) == 0) return false;
     return reg == 2 || reg == 3 || (reg == 7 && (opcode & 2) != 0) || (reg == 6 && opcode == 0xdf);
+  }
+  // Shifts and rotations by CL, which may be 0.
+  bool counts_in_cl() const {
+    return two_byte ? opcode == 0xa5 || opcode == 0xad : (opcode & 0xfe) == 0xd2;
   }
   // XCHG of 16 or 32 bits of memory.
   bool exchanges_memory() const {

@@ -145,43 +145,73 @@ TEST(Flags, ARunThatEndsInAHelperTellsWhichAreLost) {
   }
 }
 
+// They leave flags undefined.
+const std::string kUndefining[] = {
+    Bytes({0x21, 0xda}),                                      // and edx, ebx
+    Bytes({0x84, 0xda}),                                      // test dl, bl
+    Bytes({0xc1, 0xe2, 5}),                                   // shl edx, 5
+    Bytes({0x66, 0xd1, 0xea}),                                // shr dx, 1
+    Bytes({0xd2, 0xfe}),                                      // sar dh, cl
+    Bytes({0xd3, 0xe1}),                                      // shl ecx, cl
+    Bytes({0x66, 0xd3, 0xc2}),                                // rol dx, cl
+    Bytes({0xc0, 0xca, 3}),                                   // ror dl, 3
+    Bytes({0xd2, 0xd2}),                                      // rcl dl, cl
+    Bytes({0x66, 0xd3, 0xda}),                                // rcr dx, cl
+    Bytes({0x0f, 0xa5, 0xda}),                                // shld edx, ebx, cl
+    Bytes({0x0f, 0xac, 0xda, 9}),                             // shrd edx, ebx, 9
+    Bytes({0xf7, 0xe3}),                                      // mul ebx
+    Bytes({0xf6, 0xeb}),                                      // imul bl
+    Bytes({0x0f, 0xaf, 0xd3}),                                // imul edx, ebx
+    Bytes({0x6b, 0xd3, 3}),                                   // imul edx, ebx, 3
+    Bytes({0x80, 0xcb, 1, 0x66, 0xb8, 0x7f, 0, 0xf6, 0xf3}),  // or bl, 1; mov ax, 127; div bl
+    Bytes({0x0f, 0xbc, 0xd3}),                                // bsf edx, ebx
+    Bytes({0x66, 0x0f, 0xbd, 0xd3}),                          // bsr dx, bx
+    Bytes({0x0f, 0xab, 0xda}),                                // bts edx, ebx
+};
+
+// Sets all flags and registers to anything, runs `instructions` and adds to ESI what has become of
+// the flags and EDX.
+std::string Undefining(const std::string& instructions, uint32_t ecx, std::mt19937& random) {
+  const uint32_t flags = random();
+  std::string code =
+      Bytes({0xb0, static_cast<uint8_t>(flags & 1), 0x04, 0x7f}) +  // mov al, OF; add al, 0x7f
+      Bytes({0xb4, static_cast<uint8_t>(flags >> 8), 0x9e});        // mov ah, flags; sahf
+  for (Gpr gpr : {kEax, kEdx, kEbx}) code += Mov(gpr, random() & random() << random() % 3);
+  // pushf; pop ebp; imul esi, esi, 31; add esi, ebp; imul esi, esi, 31; add esi, edx
+  return code + Mov(kEcx, ecx) + instructions +
+         Bytes({0x9c, 0x5d, 0x6b, 0xf6, 31, 0x01, 0xee, 0x6b, 0xf6, 31, 0x01, 0xd6});
+}
+
+void ExpectFlagsOfTheAbi(const std::string& code) {
+  const std::string elf = WithFarCode(Jump(0xe9, kFar - kCodeAddress - 5),
+                                      code + Bytes({0x89, 0xf0}) + ExitWithEax());  // mov eax, esi
+  EXPECT_EQ(ExpectLikeTheInterpreter(elf).end, End::kExited);
+}
+
 TEST(Flags, UndefinedOnesAreTheAbisWhateverTheCpu) {
-  const std::string kInstructions[] = {
-      Bytes({0x21, 0xda}),                                      // and edx, ebx
-      Bytes({0x84, 0xda}),                                      // test dl, bl
-      Bytes({0xc1, 0xe2, 5}),                                   // shl edx, 5
-      Bytes({0x66, 0xd1, 0xea}),                                // shr dx, 1
-      Bytes({0xd2, 0xfe}),                                      // sar dh, cl
-      Bytes({0xd3, 0xe1}),                                      // shl ecx, cl
-      Bytes({0x66, 0xd3, 0xc2}),                                // rol dx, cl
-      Bytes({0xc0, 0xca, 3}),                                   // ror dl, 3
-      Bytes({0xd2, 0xd2}),                                      // rcl dl, cl
-      Bytes({0x66, 0xd3, 0xda}),                                // rcr dx, cl
-      Bytes({0x0f, 0xa5, 0xda}),                                // shld edx, ebx, cl
-      Bytes({0x0f, 0xac, 0xda, 9}),                             // shrd edx, ebx, 9
-      Bytes({0xf7, 0xe3}),                                      // mul ebx
-      Bytes({0xf6, 0xeb}),                                      // imul bl
-      Bytes({0x0f, 0xaf, 0xd3}),                                // imul edx, ebx
-      Bytes({0x6b, 0xd3, 3}),                                   // imul edx, ebx, 3
-      Bytes({0x80, 0xcb, 1, 0x66, 0xb8, 0x7f, 0, 0xf6, 0xf3}),  // or bl, 1; mov ax, 127; div bl
-      Bytes({0x0f, 0xbc, 0xd3}),                                // bsf edx, ebx
-      Bytes({0x66, 0x0f, 0xbd, 0xd3}),                          // bsr dx, bx
-      Bytes({0x0f, 0xab, 0xda}),                                // bts edx, ebx
-  };
   std::mt19937 random(1);
   std::string code;
   for (int n = 0; n < 2000; ++n) {
-    const uint32_t flags = random();
-    code += Bytes({0xb0, static_cast<uint8_t>(flags & 1), 0x04, 0x7f});  // mov al, OF; add al, 0x7f
-    code += Bytes({0xb4, static_cast<uint8_t>(flags >> 8), 0x9e});       // mov ah, flags; sahf
-    for (Gpr gpr : {kEax, kEcx, kEdx, kEbx}) code += Mov(gpr, random() & random() << n % 3);
-    code += kInstructions[n % std::size(kInstructions)];
-    // pushf; pop ebp; imul esi, esi, 31; add esi, ebp; imul esi, esi, 31; add esi, edx
-    code += Bytes({0x9c, 0x5d, 0x6b, 0xf6, 31, 0x01, 0xee, 0x6b, 0xf6, 31, 0x01, 0xd6});
+    code += Undefining(kUndefining[n % std::size(kUndefining)], random(), random);
   }
-  code += Bytes({0x89, 0xf0}) + ExitWithEax();  // mov eax, esi
-  const std::string elf = WithFarCode(Jump(0xe9, kFar - kCodeAddress - 5), code);
-  EXPECT_EQ(ExpectLikeTheInterpreter(elf).end, End::kExited);
+  ExpectFlagsOfTheAbi(code);
+}
+
+TEST(Flags, ThoseFromBeforeAShiftByZeroAreTheAbis) {
+  std::mt19937 random(1);
+  for (const std::string& first : kUndefining) {
+    std::string code;
+    for (const std::string& second : kUndefining) {
+      for (const uint32_t count : {0, 1, 2, 32}) {
+        const std::string both = first + Mov(kEcx, count) + second;
+        code += Undefining(both, random(), random);
+        // cmp esi, esi: only EDX tells of the flags between both.
+        code += Undefining(both + Bytes({0x39, 0xf6}), random(), random);
+      }
+    }
+    SCOPED_TRACE(&first - kUndefining);
+    ExpectFlagsOfTheAbi(code);
+  }
 }
 
 // --- Where control may go ---
