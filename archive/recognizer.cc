@@ -32,6 +32,15 @@ bool IsZstd(std::string_view head) { return head.starts_with("\x28\xb5\x2f\xfd"s
 bool IsXz(std::string_view head) { return head.starts_with("\xfd\x37zXZ\0"sv); }
 bool IsLzip(std::string_view head) { return head.starts_with("LZIP\x01"sv); }
 
+// The header before the format had a signature (liblzma's lzma-file-format.txt): the properties and
+// sizes of dictionary that encoders use, a size that is unknown or below 2^40, and the zero that
+// every stream begins with.
+bool IsLzma(std::string_view head) {
+  return head.starts_with("\x5d\0\0"sv) && head.size() > 13 && head[13] == '\0' &&
+         (head.substr(10, 3) == "\0\0\0"sv ||
+          head.substr(5, 8) == "\xff\xff\xff\xff\xff\xff\xff\xff"sv);
+}
+
 // LZ4 frames, and those of lz4 before 1.4.
 bool IsLz4(std::string_view head) {
   return head.starts_with("\x04\x22\x4d\x18"sv) || head.starts_with("\x02\x21\x4c\x18"sv);
@@ -49,8 +58,30 @@ bool IsOgg(std::string_view head, std::string_view packet) {
 bool IsVorbis(std::string_view head) { return IsOgg(head, "\x01vorbis"sv); }
 bool IsOpus(std::string_view head) { return IsOgg(head, "OpusHead"sv); }
 
-// With an ID3v2 tag: a frame alone has no signature to speak of.
-bool IsMp3(std::string_view head) { return head.starts_with("ID3"sv); }
+// How many bytes the layer III frame has that begins so (ISO/IEC 11172-3, 2.4.1.3 and 2.4.2.3, and
+// 13818-3, with the half rates of MPEG-2.5); 0 if none does, or one of free format.
+size_t Mp3FrameSize(std::string_view head) {
+  constexpr unsigned kKilobits[2][16] = {
+      {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0},  // MPEG-1
+      {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0}};     // MPEG-2, -2.5
+  constexpr unsigned kHertz[4] = {44100, 48000, 32000, 0};
+  if (head.size() < 4) return 0;
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(head[i]); };
+  const unsigned version = byte(1) >> 3 & 3;  // 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
+  const unsigned kilobits = kKilobits[version != 3][byte(2) >> 4];
+  const unsigned hertz = kHertz[byte(2) >> 2 & 3] >> (version == 3 ? 0 : version == 2 ? 1 : 2);
+  if (byte(0) != 0xff || (byte(1) & 0xe6) != 0xe2 || version == 1 || kilobits == 0 || hertz == 0)
+    return 0;
+  return (version == 3 ? 144 : 72) * 1000 * kilobits / hertz + (byte(2) >> 1 & 1);
+}
+
+// An ID3v2 tag, or two frames of one version and rate: one alone has no signature to speak of.
+bool IsMp3(std::string_view head) {
+  if (head.starts_with("ID3"sv)) return true;
+  const size_t size = Mp3FrameSize(head);
+  return size != 0 && size < head.size() && Mp3FrameSize(head.substr(size)) != 0 &&
+         head[1] == head[size + 1] && ((head[2] ^ head[size + 2]) & 0x0c) == 0;
+}
 
 bool IsWav(std::string_view head) {
   return head.starts_with("RIFF"sv) && head.size() >= 12 && head.substr(8, 4) == "WAVE"sv;
@@ -70,6 +101,10 @@ bool IsGif(std::string_view head) {
 }
 bool IsTiff(std::string_view head) {
   return head.starts_with("II*\0"sv) || head.starts_with("MM\0*"sv);
+}
+// TIFF with offsets of 8 bytes, which its header says too.
+bool IsBigTiff(std::string_view head) {
+  return head.starts_with("II+\0\x08\0\0\0"sv) || head.starts_with("MM\0+\0\x08\0\0"sv);
 }
 // ISO/IEC 15444-1, I.5.1, and the beginning of a codestream (A.4.1, A.5.1).
 bool IsJp2(std::string_view head) { return head.starts_with("\0\0\0\x0cjP  \r\n\x87\n"sv); }
@@ -100,6 +135,7 @@ constexpr Format kFormats[] = {
     {"zstd", "application/zstd", "", ".zst", true, IsZstd, "zstd", ""},
     {"xz", "application/x-xz", "fmt/1098", ".xz", true, IsXz, "xz", ""},
     {"lzip", "application/x-lzip", "", ".lz", true, IsLzip, "xz", ""},
+    {"lzma", "application/x-lzma", "", ".lzma", true, IsLzma, "xz", ""},
     {"lz4", "application/x-lz4", "", ".lz4", true, IsLz4, "lz4", ""},
     {"flac", "audio/flac", "fmt/279", ".flac", true, IsFlac, "flac", "", true},
     {"vorbis", "audio/ogg", "", ".ogg", true, IsVorbis, "vorbis", "", true},
@@ -113,6 +149,7 @@ constexpr Format kFormats[] = {
     {"webp", "image/webp", "fmt/566", ".webp", true, IsWebp, "webp", "", true},
     {"gif", "image/gif", "", ".gif", true, IsGif, "gif", "", true},
     {"tiff", "image/tiff", "fmt/353", ".tif", false, IsTiff, "tiff", "", true},
+    {"bigtiff", "image/tiff", "", ".tif", false, IsBigTiff, "tiff", "", true},
     {"jp2", "image/jp2", "x-fmt/392", ".jp2", true, IsJp2, "jp2", "", true},
     {"j2k", "image/x-jp2-codestream", "", ".j2k", true, IsJ2k, "jp2", "", true},
     {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", "", false, "png"},

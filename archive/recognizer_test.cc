@@ -45,9 +45,56 @@ TEST(RecognizerTest, KnowsWhatHasADecoder) {
   EXPECT_EQ(decoder_of("GIF89a rest"), "gif");
   EXPECT_EQ(decoder_of("II*\0 rest"s), "tiff");
   EXPECT_EQ(decoder_of("MM\0* rest"s), "tiff");
+  EXPECT_EQ(decoder_of("II+\0\x08\0\0\0 rest"s), "tiff");
+  EXPECT_EQ(decoder_of("MM\0+\0\x08\0\0 rest"s), "tiff");
   EXPECT_EQ(decoder_of("\0\0\0\x0cjP  \r\n\x87\n rest"s), "jp2");
   EXPECT_EQ(decoder_of("\xff\x4f\xff\x51 rest"), "jp2");
   EXPECT_EQ(MediaType("RIFF\x24\0\0\0WAVEfmt "s), "audio/wav");
+}
+
+// The header of a layer III frame at 128 kbit/s and what follows it.
+std::string Mp3Frame(char version, char rate, size_t size) {
+  std::string frame(size, '\x55');
+  frame[0] = '\xff';
+  frame[1] = version;
+  frame[2] = rate;
+  return frame;
+}
+
+TEST(RecognizerTest, KnowsMp3WithoutATagByItsFirstTwoFrames) {
+  const struct {
+    char version, rate;
+    size_t size;
+  } kFrames[] = {{'\xfb', '\x90', 417},    // MPEG-1, 44,100 Hz
+                 {'\xfb', '\x92', 418},    // padded
+                 {'\xfa', '\x94', 384},    // with a CRC, 48,000 Hz
+                 {'\xf3', '\xc0', 417},    // MPEG-2, 22,050 Hz
+                 {'\xe3', '\xc8', 1152}};  // MPEG-2.5, 8,000 Hz
+  for (const auto& f : kFrames) {
+    const std::string frame = Mp3Frame(f.version, f.rate, f.size);
+    const Format* format = Recognize(frame + frame);
+    ASSERT_NE(format, nullptr) << f.size;
+    EXPECT_EQ(format->decoder, "mp3");
+    EXPECT_EQ(Recognize(frame), nullptr) << f.size;
+    EXPECT_EQ(Recognize(frame + frame.substr(0, 3)), nullptr) << f.size;
+    EXPECT_EQ(Recognize(frame + 'x' + frame), nullptr) << f.size;
+    EXPECT_EQ(Recognize(frame + Mp3Frame(f.version, f.rate ^ 4, f.size)), nullptr) << f.size;
+  }
+  const std::string layer2 = Mp3Frame('\xfd', '\x90', 417), free = Mp3Frame('\xfb', '\x00', 417);
+  EXPECT_EQ(Recognize(layer2 + layer2), nullptr);
+  EXPECT_EQ(Recognize(free + free), nullptr);
+  EXPECT_EQ(MediaType("\xff\xfe" + std::string(4000, '\0')), "application/octet-stream");
+}
+
+TEST(RecognizerTest, KnowsLzmaByItsHeader) {
+  const std::string dictionary = "\x5d\0\0\x80\0"s, size = "\x10\x27\0\0\0\0\0\0"s;
+  for (const std::string& header : {dictionary + size, dictionary + std::string(8, '\xff')}) {
+    ASSERT_NE(Recognize(header + "\0rest"s), nullptr);
+    EXPECT_EQ(Recognize(header + "\0rest"s)->decoder, "xz");
+    EXPECT_EQ(Recognize(header), nullptr);
+    EXPECT_EQ(Recognize(header + "\1rest"s), nullptr);
+  }
+  EXPECT_EQ(Recognize(dictionary + "\0\0\0\0\0\0\0\1\0rest"s), nullptr);
 }
 
 TEST(RecognizerTest, KnowsWhatHasACodecOfItsOwn) {
