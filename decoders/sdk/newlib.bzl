@@ -20,6 +20,7 @@ def _impl(ctx):
         DefaultInfo(files = depset([libc, libm, include])),
         VxInfo(
             archives = depset([libm, libc], order = "topological"),
+            assemblers = depset(order = "topological"),
             headers = depset([include]),
             includes = depset([include.path]),
             defines = depset(),

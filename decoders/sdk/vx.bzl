@@ -11,6 +11,7 @@ VxInfo = provider(
     doc = "Guest code to link with, and what its users need to compile.",
     fields = {
         "archives": "depset of .a files, users before what they use",
+        "assemblers": "depset of the paths of the assemblers used beside gcc",
         "defines": "depset of preprocessor definitions for all users",
         "headers": "depset of header files (or folders of them)",
         "includes": "depset of include folders, searched with -isystem",
@@ -20,6 +21,8 @@ VxInfo = provider(
 
 # gcc writes the working directory into debug information; this name for it is the same everywhere.
 _COMPILE_ENV = dict(TOOL_ENV, PWD = "/proc/self/cwd")
+
+_NASM = "/usr/bin/nasm"
 
 # The folder of //decoders/sdk:cxx.
 _CXX_INCLUDE = "decoders/sdk/kit/cxx"
@@ -41,7 +44,7 @@ def _compile(ctx, way, copts, src, headers, includes, defines):
         args.add("-o", obj)
         args.add(src)
         ctx.actions.run(
-            executable = "/usr/bin/nasm",
+            executable = _NASM,
             arguments = [args],
             inputs = depset([src], transitive = [headers]),
             outputs = [obj],
@@ -138,6 +141,7 @@ def _vx_library_impl(ctx):
         DefaultInfo(files = depset([archive])),
         VxInfo(
             archives = _merge(deps, "archives", [archive]),
+            assemblers = _merge(deps, "assemblers", [_NASM] if any([src.extension == "asm" for src in ctx.files.srcs]) else []),
             headers = headers,
             includes = includes,
             defines = defines,
@@ -206,6 +210,8 @@ def _note(ctx):
     note = ctx.actions.declare_file(ctx.label.name + ".note.o")
     args = ctx.actions.args()
     args.add_all([ctx.file._note_lines, lines, KIT_VERSION, "/usr/bin/gcc"])
+    args.add_all(_merge(ctx.attr.libraries, "assemblers"))
+    args.add("--")
     args.add_all(provenance)
     ctx.actions.run_shell(
         command = 'script=$1 lines=$2; shift 2; sh "$script" "$@" > "$lines"',
