@@ -193,21 +193,38 @@ TEST(JpegDecoderTest, ImagesFollowEachOther) {
   decoders::ExpectDecodes(kGuest, a + b + c, {}, Expected(a) + Expected(b) + Expected(c));
 }
 
-TEST(JpegDecoderTest, JunkAfterAnImageIsRefused) {
+TEST(JpegDecoderTest, WhatFollowsAnImageAndIsNoneIsPassedOver) {
   const std::string encoded = Rgb(30, 20);
-  for (const std::string& junk :
-       {std::string("junk"), std::string(1, '\0'), std::string("\xff\xd8")}) {
-    GuestRun run = RunGuest(kGuest, {}, encoded + junk);
-    EXPECT_EQ(run.exit_status, 1u);
-    EXPECT_THAT(run.diagnostics, HasSubstr("at byte "));
-    EXPECT_TRUE(run.output == Expected(encoded));
+  const std::string video(
+      "\0\0\0\x18"
+      "ftypmp42",
+      12);
+  for (const std::string& trailer : {std::string(1, '\0'), std::string("\xff"), video,
+                                     video + encoded, std::string(200'000, '\xff')}) {
+    decoders::ExpectDecodes(kGuest, encoded + trailer, {}, Expected(encoded));
+    decoders::ExpectDecodes(kGuest, encoded + encoded + trailer, {},
+                            Expected(encoded) + Expected(encoded));
+  }
+}
+
+TEST(JpegDecoderTest, AnImageMayBeginAtBothSidesOfAnyEndOfTheBuffer) {
+  const std::string image = Rgb(30, 20);
+  for (size_t at = (1 << 16) - 3; at <= (1 << 16) + 1; ++at) {
+    // The first image with a comment that makes it so long.
+    const size_t comment = at - image.size() - 2;
+    ASSERT_LT(comment, 1u << 16);
+    std::string first = image;
+    first.insert(2, std::string("\xff\xfe") + static_cast<char>(comment >> 8) +
+                        static_cast<char>(comment & 255) + std::string(comment - 2, 'c'));
+    ASSERT_EQ(first.size(), at);
+    decoders::ExpectDecodes(kGuest, first + image, {}, Expected(image) + Expected(image));
   }
 }
 
 TEST(JpegDecoderTest, WhatIsCutOffIsRefused) {
   const std::string encoded = Rgb(30, 20);
   ExpectCutOffIsRefused(kGuest, encoded);
-  for (size_t length = 1; length < encoded.size(); length += 7) {
+  for (size_t length = 2; length < encoded.size(); length += 7) {
     EXPECT_EQ(RunGuest(kGuest, {}, encoded + encoded.substr(0, length)).exit_status, 1u);
   }
   ExpectCutOffIsRefused(kGuest, Rgb(30, 20, Progressive), 5);

@@ -1,6 +1,6 @@
 /* The JPEG decoder: images as decoders/README.md says, baseline, progressive and arithmetic, of 8
  * bits a sample, as djpeg gives them. They may follow each other, as in files with several
- * pictures; nothing else may.
+ * pictures. What else follows them is passed over: cameras append padding, tables and video.
  */
 #include <stdio.h>
 
@@ -85,6 +85,19 @@ static void Decode(j_decompress_ptr jpeg, unsigned scale) {
   jpeg_finish_decompress(jpeg);
 }
 
+/* Whether an image comes next, by its first marker. */
+static int IsImageNext(void) {
+  size_t left = source.bytes_in_buffer;
+  if (left < 2) {
+    memmove(input, source.next_input_byte, left);
+    const size_t more = (size_t)read(VX_FD_INPUT, input + left, sizeof input - left);
+    input_read += more;
+    source.next_input_byte = input;
+    source.bytes_in_buffer = left += more;
+  }
+  return left >= 2 && source.next_input_byte[0] == 0xff && source.next_input_byte[1] == 0xd8;
+}
+
 int main(int argc, char** argv) {
   VX_CHECK_ARGUMENTS(kName, argv);
   as_png = vx_argument(argv, "--png") != NULL;
@@ -101,10 +114,8 @@ int main(int argc, char** argv) {
   source.resync_to_restart = jpeg_resync_to_restart;
   source.term_source = DoNothing;
   jpeg.src = &source;
-  do {
-    Decode(&jpeg, scale);
-    avail_in = (unsigned)source.bytes_in_buffer;
-  } while (warning[0] == '\0' && !as_png && Refill());
+  do Decode(&jpeg, scale);
+  while (warning[0] == '\0' && !as_png && IsImageNext());
   if (warning[0] != '\0') FailAt(warning, warning_offset);
   Flush();
   return 0;
