@@ -123,19 +123,21 @@ static inline void WavBeginReal(int is_float, unsigned rate, unsigned channels, 
 }
 
 /* Writes a sample, 1.0 being full scale: as it is, or rounded to the nearest integer, to an even
- * one if there are two, and clipped. */
+ * one if there are two, and clipped. Bytes are in the order that guests have them in. */
 static inline void WavPutReal(float sample) {
+  if (wav_filled > sizeof wav_output - sizeof sample) WavFlush();
   if (wav_format.is_float) {
-    unsigned bits;
-    memcpy(&bits, &sample, sizeof bits);
-    WavPut(bits, sizeof bits);
-    WavCountSample();
+    memcpy(wav_output + wav_filled, &sample, sizeof sample);
+    wav_filled += sizeof sample;
   } else {
     float scaled = sample * 32768;
     if (!(scaled > -32768)) scaled = -32768; /* what isn't a number too */
     if (scaled > 32767) scaled = 32767;
-    WavPutSample((int)lrintf(scaled));
+    const short rounded = (short)lrintf(scaled);
+    memcpy(wav_output + wav_filled, &rounded, sizeof rounded);
+    wav_filled += sizeof rounded;
   }
+  WavCountSample();
 }
 
 #endif /* DECODERS_AUDIO_WAV_H_ */
