@@ -362,7 +362,9 @@ TEST_F(LossTest, NeverGivesWrongAnswersFromADamagedIndex) {
           continue;
         }
         EXPECT_TRUE(got.ok()) << name << ": " << got.status();
-        if (got.ok()) EXPECT_EQ(*got, name == "all" ? Noise(200, i) : Noise(300, i));
+        if (got.ok()) {
+          EXPECT_EQ(*got, name == "all" ? Noise(200, i) : Noise(300, i));
+        }
       }
     }
     return !failed;
@@ -455,7 +457,9 @@ TEST_F(LossTest, LosesNothingBehindARecordWithAWrongLength) {
       int hurt = 0;
       for (int i = 0; i < 6; ++i) {
         absl::StatusOr<std::string> got = Get(*archive_, absl::StrCat(i));
-        if (got.ok()) ASSERT_EQ(*got, Noise(150, i));
+        if (got.ok()) {
+          ASSERT_EQ(*got, Noise(150, i));
+        }
         hurt += !got.ok();
       }
       ASSERT_EQ(hurt, record.header->type == RecordType::kBarrier ? 0 : 1);

@@ -245,7 +245,7 @@ std::string StatReport(const v1::Object& object) {
   rows.push_back({"stored", StoredText(object)});
   for (const v1::DecoderUse& use : object.decoders()) {
     rows.push_back(
-        {"decoder", absl::StrCat(use.name().empty() ? "(no name)" : Printable(use.name()), ", ",
+        {"decoder", absl::StrCat(use.name().empty() ? "(not built in)" : Printable(use.name()), ", ",
                                  SizeText(use.size()), ", ", DigestText(use.decoder()))});
     AddNoteOfUse(use.note(), &rows);
   }

@@ -407,7 +407,7 @@ inline Instruction Decode(const uint8_t* code, CodePlacement placement) {
   const bool has_base = has_memory & ((mod != 0) | (base != 5));
   const bool has_disp32 = (mod == 2) | (has_memory & !has_base);
   p += (mod == 1) + 4 * has_disp32;
-  p += flag(kTest) & (reg != 0) ? 0 : row.immediate;
+  p += (flag(kTest) & (reg != 0)) ? 0 : row.immediate;
 
   const bool accesses = has_memory & !flag(kNoAccess);
   const bool needs_67 = accesses | flag(kNeeds67);
