@@ -4,14 +4,14 @@
  *
  *   png_encode.vx [--head=N] [--offset=N]
  *
- * It takes PGM and PPM (P5, P6), PAM of the kinds that decoders/README.md names but CMYK, each with
- * a maxval of 255 or 65535, and uncompressed BMP of 8, 24 and 32 bits a pixel. The file's head must
- * have all that comes before the first row, of a BMP its two headers. Rows go into the PNG as they
- * follow each other, so a BMP that has the lowest first is upside down there; indices of a palette
- * become gray.
+ * It takes PBM, PGM and PPM (P4, P5, P6), PAM of gray and RGB with or without alpha, and BMP of 1,
+ * 4, 8, 24 and 32 bits a pixel without compression. The file's head must have all that comes before
+ * the first row, of a BMP its two headers and masks. Rows go into the PNG as they follow each
+ * other, so a BMP that has the lowest first is upside down there; indices of a palette become gray,
+ * and samples stay as they are, whatever the maxval.
  *
- * Status 1, and no output: other files, padding of a BMP that isn't zero, and a chunk without a
- * whole row.
+ * Status 1, and no output: other files, padding that isn't zero, in bits or bytes, and a chunk
+ * without a whole row.
  */
 #include <limits.h>
 #include <string.h>
@@ -25,12 +25,13 @@ VX_NOTE("output: image/png .png\n" VX_FILE_CHUNK_NOTE);
 
 static struct {
   unsigned width, height;
-  unsigned channels, bits; /* of the PNG: 1 to 4, 8 or 16 */
-  unsigned pixel;          /* bytes of a pixel in the file */
+  unsigned channels, bits; /* 1 to 4; 1, 4, 8 or 16 of a sample */
+  int is_pbm;              /* 1 is black */
   unsigned padding;        /* bytes after a row, zeros */
-  unsigned flags;          /* as in main.c: 1: blue, green, red; 2: a zero after each pixel */
+  unsigned flags;          /* as in main.c */
   unsigned long long rows; /* where in the file they begin */
 } image;
+enum { kBgr = 1, kFiller = 2 };
 
 static unsigned Little(const unsigned char* bytes, int count) {
   unsigned value = 0;
@@ -63,17 +64,23 @@ static unsigned Number(void) {
   return number;
 }
 
-static void SetSamples(unsigned channels, unsigned maxval) {
-  if (maxval != 255 && maxval != 65535) Fail("neither of 8 nor of 16 bits a sample");
-  image.channels = channels;
-  image.bits = maxval == 255 ? 8 : 16;
-  image.pixel = channels * image.bits / 8;
+static void SetMaxval(unsigned maxval) {
+  if (maxval == 0 || maxval > 65535) Fail("a maxval that isn't 1 to 65535");
+  image.bits = maxval > 255 ? 16 : 8;
+}
+
+static void ParsePbm(void) {
+  image.width = Number();
+  image.height = Number();
+  image.channels = image.bits = 1;
+  image.is_pbm = 1;
 }
 
 static void ParsePnm(unsigned channels) {
   image.width = Number();
   image.height = Number();
-  SetSamples(channels, Number());
+  image.channels = channels;
+  SetMaxval(Number());
 }
 
 /* Skips `word` and the space behind it if it comes next. */
@@ -86,8 +93,10 @@ static int Skip(const char* word) {
 }
 
 static void ParsePam(void) {
-  static const char* const kTypes[] = {"GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA"};
-  unsigned depth = 0, maxval = 0, channels = 0;
+  static const char* const kTypes[] = {"GRAYSCALE", "GRAYSCALE_ALPHA", "RGB",
+                                       "RGB_ALPHA", "BLACKANDWHITE",   "BLACKANDWHITE_ALPHA"};
+  const unsigned types = sizeof kTypes / sizeof kTypes[0];
+  unsigned depth = 0, maxval = 0;
   for (;;) {
     SkipSpace();
     if (Skip("ENDHDR")) break;
@@ -101,27 +110,40 @@ static void ParsePam(void) {
       maxval = Number();
     } else if (Skip("TUPLTYPE")) {
       SkipSpace();
-      for (channels = 1; channels <= 4 && !Skip(kTypes[channels - 1]);) ++channels;
-      if (channels > 4) Fail("a TUPLTYPE that PNG doesn't have");
+      unsigned type = 0;
+      while (type < types && !Skip(kTypes[type])) ++type;
+      if (type == types) Fail("a TUPLTYPE that PNG doesn't have");
+      image.channels = type % 4 + 1;
     } else {
       Fail("a damaged or incomplete header");
     }
   }
-  if (channels == 0 || depth != channels) Fail("a DEPTH that isn't the TUPLTYPE's");
-  SetSamples(channels, maxval);
+  if (depth == 0 || depth != image.channels) Fail("a DEPTH that isn't the TUPLTYPE's");
+  SetMaxval(maxval);
 }
 
 static void ParseBmp(const unsigned char* head, size_t size) {
   if (size < 54) Fail("a damaged or incomplete header");
   const unsigned height = Little(head + 22, 4), bits = Little(head + 28, 2);
-  if (Little(head + 14, 4) < 40 || Little(head + 30, 4) != 0) Fail("a BMP of an unknown kind");
-  if (bits != 8 && bits != 24 && bits != 32) Fail("a BMP of other than 8, 24 or 32 bits a pixel");
+  const unsigned compression = Little(head + 30, 4);
+  if (Little(head + 14, 4) < 40) Fail("a BMP of an unknown kind");
+  if (bits != 1 && bits != 4 && bits != 8 && bits != 24 && bits != 32)
+    Fail("a BMP of other than 1, 4, 8, 24 or 32 bits a pixel");
+  if (compression == 3 && bits == 32) { /* masks tell where red, green and blue are */
+    if (size < 66) Fail("a damaged or incomplete header");
+    if (Little(head + 54, 4) != 0xff0000 || Little(head + 58, 4) != 0xff00 ||
+        Little(head + 62, 4) != 0xff)
+      Fail("a BMP of unknown masks");
+  } else if (compression != 0) {
+    Fail("a BMP of an unknown kind");
+  }
   image.rows = Little(head + 10, 4);
   image.width = Little(head + 18, 4);
   image.height = height > INT_MAX ? -height : height; /* negative: the highest row comes first */
-  SetSamples(bits / 8, 255);
-  image.flags = bits > 8;
-  image.padding = -(image.width * image.pixel) & 3;
+  image.channels = bits > 8 ? bits / 8 : 1;
+  image.bits = bits > 8 ? 8 : bits;
+  image.flags = bits > 8 ? kBgr : 0;
+  image.padding = -((image.width * bits + 7) / 8) & 3;
 }
 
 static void ParseHead(const unsigned char* head, size_t size) {
@@ -130,7 +152,9 @@ static void ParseHead(const unsigned char* head, size_t size) {
   if (size >= 2 && memcmp(head, "BM", 2) == 0) {
     ParseBmp(head, size);
   } else {
-    if (Skip("P5"))
+    if (Skip("P4"))
+      ParsePbm();
+    else if (Skip("P5"))
       ParsePnm(1);
     else if (Skip("P6"))
       ParsePnm(3);
@@ -192,8 +216,8 @@ int main(int argc, char** argv) {
   ParseHead(file.head, file.head_size);
 
   /* The first whole row in the chunk, and how many there are. */
-  const unsigned long long samples = (unsigned long long)image.width * image.pixel,
-                           stride = samples + image.padding;
+  const unsigned long long row_bits = (unsigned long long)image.width * image.channels * image.bits,
+                           samples = (row_bits + 7) / 8, stride = samples + image.padding;
   unsigned long long y = 0;
   if (file.offset > image.rows) y = (file.offset - image.rows + stride - 1) / stride;
   if (y >= image.height || image.rows + y * stride > file.end) Fail("no whole row in the chunk");
@@ -203,14 +227,16 @@ int main(int argc, char** argv) {
   if (height == 0) Fail("no whole row in the chunk");
   const unsigned char* rows = file.chunk.bytes + before;
 
-  int has_zeros = image.pixel == 4 && image.flags != 0;
+  const unsigned padding_bits = (1u << (-row_bits & 7)) - 1;
+  int has_zeros = image.flags == kBgr && image.channels == 4;
   for (unsigned long long i = 0; i < height; ++i) {
     const unsigned char* row = rows + i * stride;
-    if (!AreZero(row + samples, image.padding)) Fail("bytes between rows that are not zeros");
+    if (row[samples - 1] & padding_bits || !AreZero(row + samples, image.padding))
+      Fail("padding of rows that isn't zero");
     for (size_t x = 3; has_zeros && x < samples; x += 4) has_zeros = row[x] == 0;
   }
   if (has_zeros) {
-    image.flags |= 2;
+    image.flags |= kFiller;
     image.channels = 3;
   }
 
@@ -220,15 +246,20 @@ int main(int argc, char** argv) {
   png_set_write_fn(png, NULL, OnWrite, Flush);
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_compression_buffer_size(png, 1 << 18);
+  /* That of filtered rows: it makes scanned pages smaller, which libpng doesn't filter. */
+  if (image.bits == 1) png_set_compression_strategy(png, PNG_Z_DEFAULT_STRATEGY);
   static const unsigned char kTypes[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA,
                                          PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
-  png_set_IHDR(png, info, image.width, (unsigned)height, image.bits, kTypes[image.channels - 1],
+  static const png_color kWhiteAndBlack[] = {{255, 255, 255}, {0, 0, 0}};
+  png_set_IHDR(png, info, image.width, (unsigned)height, image.bits,
+               image.is_pbm ? PNG_COLOR_TYPE_PALETTE : kTypes[image.channels - 1],
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (image.is_pbm) png_set_PLTE(png, info, kWhiteAndBlack, 2);
   png_write_info(png, info);
   const unsigned char* after = rows + height * stride;
   WriteKept(png, file.chunk.bytes, before, after, file.chunk.bytes + file.chunk.size - after);
-  if (image.flags & 1) png_set_bgr(png);
-  if (image.flags & 2) png_set_filler(png, 0, PNG_FILLER_AFTER);
+  if (image.flags & kBgr) png_set_bgr(png);
+  if (image.flags & kFiller) png_set_filler(png, 0, PNG_FILLER_AFTER);
   for (unsigned long long i = 0; i < height; ++i) png_write_row(png, rows + i * stride);
   png_write_end(png, info);
   Flush(png);

@@ -42,8 +42,9 @@ static void OnRead(png_structp png, png_bytep bytes, size_t size) {
   if (Get(bytes, size) != size) Fail("the input ends within the image");
 }
 
+/* Zeros: libpng leaves the bits behind a row's last pixel alone. */
 static void* Allocate(unsigned long long size) {
-  void* memory = size <= (size_t)-1 / 2 ? malloc((size_t)size) : NULL;
+  void* memory = size <= (size_t)-1 / 2 ? calloc(1, (size_t)size) : NULL;
   if (memory == NULL) Fail("out of memory");
   return memory;
 }
@@ -81,7 +82,7 @@ int main(int argc, char** argv) {
   }
   png_read_info(png, info);
   if (restore && kept.bytes == NULL) Fail("no vxAW chunk with what is not samples");
-  png_set_expand(png);
+  if (!restore) png_set_expand(png);
   if (restore && kept.bytes[0] & kBgr) png_set_bgr(png);
   if (restore && kept.bytes[0] & kFiller) png_set_filler(png, 0, PNG_FILLER_AFTER);
   int passes = png_set_interlace_handling(png);
