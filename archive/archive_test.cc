@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,14 +85,21 @@ TEST_F(ArchiveTest, EncodesWavFilesAsFlacChunkByChunk) {
 }
 
 TEST_F(ArchiveTest, EncodesPicturesAsPng) {
-  std::string picture = "P6\n1000 1500\n255\n";
-  for (int i = 0; i < 1500 * 1000 * 3; ++i) picture.push_back(static_cast<char>(i % 3000 / 30));
-  absl::StatusOr<PutResult> put = Put(*archive_, "a.ppm", picture);
-  ASSERT_TRUE(put.ok()) << put.status();
-  EXPECT_EQ(put->object.codec, "png");
-  EXPECT_EQ(put->object.chunks, 2u);
+  std::map<std::string, std::string> pictures;
+  for (const std::string header :
+       {"P4\n24000 1500\n", "P5\n1500 1500\n4095\n", "P6\n1000 1500\n255\n"}) {
+    std::string& picture = pictures[header.substr(0, 2)] = header;
+    for (int i = 0; i < 1500 * 3000; ++i) picture.push_back(static_cast<char>(i % 3000 / 200));
+  }
+  for (const auto& [name, picture] : pictures) {
+    absl::StatusOr<PutResult> put = Put(*archive_, name, picture);
+    ASSERT_TRUE(put.ok()) << put.status();
+    EXPECT_EQ(put->object.codec, "png") << name;
+    EXPECT_EQ(put->object.chunks, 2u);
+  }
   Open();
-  EXPECT_TRUE(*Get(*archive_, "a.ppm") == picture);
+  for (const auto& [name, picture] : pictures)
+    EXPECT_TRUE(*Get(*archive_, name) == picture) << name;
 }
 
 TEST_F(ArchiveTest, TakesTheUsualCodecForWhatOnlyLooksLikeAFormat) {

@@ -115,6 +115,7 @@ bool IsNetpbm(std::string_view head, std::string_view magic) {
   return head.size() > magic.size() && head.starts_with(magic) &&
          absl::ascii_isspace(static_cast<unsigned char>(head[magic.size()]));
 }
+bool IsPbm(std::string_view head) { return IsNetpbm(head, "P4"sv); }
 bool IsPgm(std::string_view head) { return IsNetpbm(head, "P5"sv); }
 bool IsPpm(std::string_view head) { return IsNetpbm(head, "P6"sv); }
 bool IsPam(std::string_view head) { return head.starts_with("P7\n"sv); }
@@ -152,6 +153,7 @@ constexpr Format kFormats[] = {
     {"bigtiff", "image/tiff", "", ".tif", false, IsBigTiff, "tiff", "", true},
     {"jp2", "image/jp2", "x-fmt/392", ".jp2", true, IsJp2, "jp2", "", true},
     {"j2k", "image/x-jp2-codestream", "", ".j2k", true, IsJ2k, "jp2", "", true},
+    {"pbm", "image/x-portable-bitmap", "", ".pbm", false, IsPbm, "", "", false, "png"},
     {"pgm", "image/x-portable-graymap", "", ".pgm", false, IsPgm, "", "", false, "png"},
     {"ppm", "image/x-portable-pixmap", "", ".ppm", false, IsPpm, "", "", false, "png"},
     {"pam", "image/x-portable-arbitrarymap", "", ".pam", false, IsPam, "", "", false, "png"},

@@ -99,11 +99,14 @@ TEST(RecognizerTest, KnowsLzmaByItsHeader) {
 
 TEST(RecognizerTest, KnowsWhatHasACodecOfItsOwn) {
   EXPECT_EQ(Recognize("RIFF\x24\0\0\0WAVEfmt "s)->codec, "flac");
+  EXPECT_EQ(Recognize("P4 1 1")->codec, "png");
   EXPECT_EQ(Recognize("P6 1 1")->codec, "png");
   EXPECT_EQ(Recognize(kGzip)->codec, "");
 }
 
 TEST(RecognizerTest, KnowsPicturesByTheirHeaders) {
+  EXPECT_EQ(MediaType("P4\n1 1"), "image/x-portable-bitmap");
+  EXPECT_EQ(Recognize("P4\n1 1")->extension, ".pbm");
   EXPECT_EQ(MediaType("P5\n1 1"), "image/x-portable-graymap");
   EXPECT_EQ(MediaType("P5 1 1"), "image/x-portable-graymap");
   EXPECT_EQ(MediaType("P6\t1 1"), "image/x-portable-pixmap");

@@ -10,6 +10,9 @@
  *   byte 1     how many zeros follow each row, at most 3
  *   bytes 2-5  how many of the bytes to come stand before the first row, the highest byte first
  *   the rest   these, and those after the last row
+ *
+ * The rows between are the PNG's as they are: indices of its palette, and samples of fewer than 8
+ * bits with zeros in the bits that a row's last byte has left.
  */
 #include "png.h"
 
