@@ -31,6 +31,12 @@ cc="gcc $* -ffile-prefix-map=$source=newlib -ffile-prefix-map=$build=build"
 
 cp out/i686-elf/lib/libc.a "$libc"
 cp out/i686-elf/lib/libm.a "$libm"
+# The SDK has its own (memmove.c). Where libc's is the first to call it, the linker would take libc's.
+ar dD "$libc" lib_a-memmove.o
+if nm "$libc" 2> /dev/null | grep ' T memmove$' >&2; then
+  echo "newlib's memmove is still in libc.a" >&2
+  exit 1
+fi
 mkdir -p "$include"
 cp -R out/i686-elf/include/. "$include"
 if grep -aqF "$root" "$libc" "$libm"; then

@@ -238,7 +238,7 @@ def _note(ctx):
 
 def _vx_program_impl(ctx):
     # Its own note comes first.
-    objects = depset([_note(ctx)], transitive = [_merge(ctx.attr.libraries, "archives")])
+    objects = _merge(ctx.attr.libraries, "archives", [_note(ctx)])
     link_guest(ctx, objects, ctx.outputs.debug)
     args = ctx.actions.args()
     args.add_all(["--strip-all", "--remove-section=.comment"])
