@@ -1,5 +1,6 @@
 /* The GIF decoder: after each frame the canvas, as decoders/README.md says. Keeps the
- * canvas, and a copy where a frame wants it restored.
+ * canvas, and a copy where a frame wants it restored. What follows the trailer is passed over:
+ * editors have left pieces of longer files there.
  */
 #include "gif_lib.h"
 
@@ -128,7 +129,6 @@ int main(int argc, char** argv) {
       break;
     }
   }
-  if (!as_png && Refill()) Fail("junk after the image");
   Flush();
   return 0;
 }
