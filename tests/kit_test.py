@@ -201,6 +201,7 @@ class KitTest(harness.TestCase):
             self.assertEqual(run.returncode, 0, run.stdout)
             self.assertIn("output: as expected\n", run.stdout)
             self.assertIn("\ngood\n", run.stdout)
+            self.assertIn("\ndecoder    (not built in), ", run.stdout)
             self.assertNotIn("advice", run.stdout)
 
 
